@@ -104,9 +104,9 @@ impl Process {
             is_reachable,
         });
         let status = Status::new(SHARDS);
-        let own = settings.own_networks();
+        let stated = settings.stated();
         let registrations =
-            Registrations::load(Arc::clone(&store), local.as_ref(), &own, status.clone()).await.unwrap();
+            Registrations::load(Arc::clone(&store), local.as_ref(), stated, status.clone()).await.unwrap();
         let waiting = PendingBudget::default();
         let remembered = restore_templates::load(store.as_ref(), local.as_ref(), rules.session, &waiting).await;
         begin_readers(&journal, remembered.iter());

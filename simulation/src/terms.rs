@@ -3,12 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use accounting::period::Minute;
-use accounting::tally::OwnNetworks;
 use flow::sender_settings::NatAddresses;
 use flow::{Prefix, SenderSettings, Timestamp};
+use storage::Stated;
 
 use crate::exporter::{DESTINATION, Meaning, source};
 
@@ -34,13 +35,13 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The own networks, as the collector reads them.
+    /// What is stated, as the collector reads it.
     #[must_use]
-    pub fn own_networks(&self) -> OwnNetworks {
-        self.stated().map_or_else(OwnNetworks::default, |own| OwnNetworks::stated(&own))
+    pub fn stated(&self) -> Arc<Stated> {
+        Arc::new(Stated::own(&self.own().unwrap_or_default()))
     }
 
-    fn stated(&self) -> Option<Vec<Prefix>> {
+    fn own(&self) -> Option<Vec<Prefix>> {
         Some(self.own?.iter().map(|prefix| prefix.parse().unwrap()).collect())
     }
 }
@@ -77,7 +78,7 @@ impl Terms {
     /// Whether both ends of a flow are own. Its destination is in a monitored prefix, its source is not.
     #[must_use]
     pub fn is_local(&self, flow: u32) -> bool {
-        let own = self.settings.stated().unwrap_or_default();
+        let own = self.settings.own().unwrap_or_default();
         let is_own = |address: IpAddr| own.iter().any(|prefix| prefix.contains(address));
         is_own(source(flow).into()) && is_own(DESTINATION.into())
     }

@@ -43,12 +43,12 @@ impl Api {
     /// The interfaces of the sender that an answer is about, if it names values of one of these fields.
     pub(crate) fn interface_names(
         &self,
-        naming: Naming,
+        naming: &Naming,
         selected: &Selected,
         mut fields: impl Iterator<Item = Field>,
     ) -> InterfaceNames {
         let router = selected.addresses().next().filter(|_| selected.len() == 1);
-        let is_wanted = naming == Naming::Both && fields.any(are_interfaces);
+        let is_wanted = naming.is_wanted() && fields.any(are_interfaces);
         match (&self.collector, router) {
             (Some((view, _)), Some(router)) if is_wanted => InterfaceNames(view.interfaces(router)),
             _ => InterfaceNames::default(),

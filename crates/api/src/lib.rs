@@ -51,6 +51,7 @@ mod turns;
 mod work_turns;
 
 use std::io;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,7 +62,9 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{get, post};
-use storage::Store;
+use flow::Networks;
+use storage::registrations::OPERATOR;
+use storage::{InForce, Sender, Stated, Store, StoreError};
 use tokio::sync::Notify;
 use tokio_rustls::rustls::ServerConfig;
 use tower_http::compression::CompressionLayer;
@@ -73,7 +76,7 @@ pub use flow_archive::FlowArchive;
 pub use openapi::openapi;
 pub use server::{HEADER_LIMIT_BYTES, HEADER_TIMEOUT, MAX_CONNECTIONS, Offer, serve};
 
-use routes::{billing, flows, health, index, senders, series, stats, status, tap, top};
+use routes::{billing, flows, health, index, networks, senders, series, stats, status, tap, top};
 
 /// The largest body of a request; enough for about 20,000 prefixes.
 pub const BODY_LIMIT_BYTES: usize = 1024 * 1024;
@@ -107,6 +110,8 @@ pub struct Api {
     flow_archive: Option<FlowArchive>,
     /// Whether `/metrics` needs no credentials.
     open_metrics: bool,
+    /// Networks and senders of the configuration.
+    stated: Arc<Stated>,
 }
 
 impl Api {
@@ -128,7 +133,37 @@ impl Api {
             collector: None,
             flow_archive: None,
             open_metrics: true,
+            stated: Arc::default(),
         }
+    }
+
+    /// Also shows networks and senders of the configuration, which requests cannot change.
+    #[must_use]
+    pub fn stating(self, stated: Arc<Stated>) -> Self {
+        Self { stated, ..self }
+    }
+
+    /// The networks of the operator, as the collector knows them; without a collector, those of the configuration.
+    pub(crate) fn known_networks(&self) -> Arc<Networks> {
+        match &self.collector {
+            Some((view, _)) => view.networks(),
+            None => Arc::new(self.stated.networks.iter().map(|(network, _)| network.clone()).collect()),
+        }
+    }
+
+    /// What the store and the configuration have now.
+    pub(crate) async fn in_force(&self) -> Result<InForce, StoreError> {
+        Ok(self.stated.with(self.store.senders().await?))
+    }
+
+    /// A sender with the prefixes that it counts, if it is registered or stated.
+    pub(crate) async fn sender(&self, address: IpAddr) -> Result<Option<Sender>, StoreError> {
+        if address == OPERATOR {
+            return Ok(None);
+        }
+        let listed = [self.store.sender(address).await?, self.store.sender(OPERATOR).await?];
+        let in_force = self.stated.with(listed.into_iter().flatten().collect());
+        Ok(in_force.senders.into_iter().find(|sender| sender.address == address))
     }
 
     /// The same interface with other keys; it shares the history of requests.
@@ -202,6 +237,8 @@ impl Api {
             .route("/", get(index::show))
             .route("/senders", get(senders::list))
             .route("/senders/{sender}", get(senders::show).put(senders::add).delete(senders::remove))
+            .route("/networks", get(networks::list))
+            .route("/networks/{address}/{length}", get(networks::show).put(networks::put).delete(networks::remove))
             .route("/status", get(status::show))
             .route("/exporters", get(status::exporters))
             .route("/exporters/{sender}", get(status::exporter))

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use accounting::field::{Field, Name, Value};
 use accounting::range::Range;
+use flow::{Networks, Prefix};
 use names::{AsNames, NoAsNames};
 use utoipa::IntoParams;
 use utoipa::openapi::schema::Object;
@@ -21,21 +22,18 @@ use crate::selected::Selected;
 /// What values are called, by their fields; left out of an answer if there is nothing in it.
 pub(crate) type NamesView = BTreeMap<&'static str, Cow<'static, str>>;
 
-/// Whether an answer has names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Naming {
-    Numbers,
-    Both,
-}
+/// Whether an answer has names, and those of networks.
+#[derive(Clone, Debug)]
+pub(crate) struct Naming(Option<Arc<Networks>>);
 
-const WORDS: [(&str, Naming); 2] = [("0", Naming::Numbers), ("1", Naming::Both)];
+const WORDS: [(&str, bool); 2] = [("0", false), ("1", true)];
 
 /// The parameter.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "what is derived of it is all that is used")]
 pub(crate) struct OfNaming {
-    /// 1 for the names of protocols, ports, AS and interfaces beside their numbers; default: 0
+    /// 1 for the names of protocols, ports, AS and interfaces beside their numbers, and of networks beside addresses; default: 0
     #[param(schema_with = words)]
     names: Option<String>,
 }
@@ -45,27 +43,37 @@ fn words() -> Object {
 }
 
 impl Naming {
+    /// Without names.
+    pub(crate) const NONE: Self = Self(None);
+
     /// What a query asks for.
     pub(crate) fn read(parameters: &Parameters) -> Result<Self, Error> {
-        Ok(parameters.one_of("names", &WORDS)?.unwrap_or(Self::Numbers))
+        let is_wanted = parameters.one_of("names", &WORDS)?.unwrap_or_default();
+        Ok(Self(is_wanted.then(|| Arc::clone(parameters.networks()))))
+    }
+
+    /// Whether the answer has names.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.0.is_some()
     }
 
     /// What the value of a counter is called.
-    fn of(self, name: Name, of_as: &dyn AsNames) -> NamesView {
-        if self == Self::Numbers {
-            return NamesView::new();
-        }
+    fn of(&self, name: Name, of_as: &dyn AsNames) -> NamesView {
+        let Some(networks) = &self.0 else { return NamesView::new() };
         let known = name.value_name().map(Cow::Borrowed);
-        let value = known.or_else(|| as_number(name).and_then(|asn| Some(Cow::Owned(of_as.of_as(asn)?.to_owned()))));
-        value.map(|value| (name.field.name(), value)).into_iter().collect()
+        let named = known.or_else(|| match (name.field, name.value) {
+            (Field::SourceAs | Field::DestinationAs, Value::Number(asn)) => {
+                Some(Cow::Owned(of_as.of_as(asn)?.to_owned()))
+            }
+            (_, Value::Address(address)) => networks.label(address).map(Cow::Owned),
+            (_, Value::Number(_)) => None,
+        });
+        named.map(|value| (name.field.name(), value)).into_iter().collect()
     }
-}
 
-/// The AS that a counter is of.
-fn as_number(name: Name) -> Option<u32> {
-    match (name.field, name.value) {
-        (Field::SourceAs | Field::DestinationAs, Value::Number(asn)) => Some(asn),
-        _ => None,
+    /// What the innermost network around a prefix is called.
+    pub(crate) fn of_prefix(&self, prefix: Prefix) -> Option<String> {
+        self.0.as_ref()?.around_prefix(prefix)?.label()
     }
 }
 
@@ -90,12 +98,12 @@ impl Api {
     /// What values of these fields are called, in an answer about these senders.
     pub(crate) fn value_names(
         &self,
-        naming: Naming,
+        naming: &Naming,
         selected: &Selected,
         fields: impl Iterator<Item = Field>,
     ) -> ValueNames {
         let interfaces = self.interface_names(naming, selected, fields);
-        ValueNames { naming, of_as: self.as_names(), interfaces }
+        ValueNames { naming: naming.clone(), of_as: self.as_names(), interfaces }
     }
 
     /// What AS are called at present.

@@ -15,7 +15,7 @@ use utoipa::{Modify, OpenApi};
 
 use crate::error::Error;
 use crate::headers::policy_with_style;
-use crate::routes::{billing, flows, health, index, senders, series, stats, status, tap, top};
+use crate::routes::{billing, flows, health, index, networks, senders, series, stats, status, tap, top};
 
 /// All routes.
 #[derive(OpenApi)]
@@ -23,7 +23,8 @@ use crate::routes::{billing, flows, health, index, senders, series, stats, statu
     info(title = "netflow", description = "netflow collector API; see docs/rest.md. Requests carry the authKey in X-Io-Auth, and in X-Io-Sign the \
             hexadecimal HMAC-SHA256, made with the signKey, of the authKey, of the body, or (version 2) of the whole request."),
     paths(
-        index::show, senders::list, senders::show, senders::add, senders::remove, stats::show, top::show, series::show,
+        index::show, senders::list, senders::show, senders::add, senders::remove, networks::list,
+        networks::show, networks::put, networks::remove, stats::show, top::show, series::show,
         billing::show, stats::show_sum, top::show_sum, series::show_sum, billing::show_sum, flows::rows, flows::top, flows::series, status::show, status::exporters, status::exporter, status::unknown, tap::show, health::alive,
         health::ready, health::metrics
     ),

@@ -4,6 +4,7 @@
 pub(crate) mod documentation;
 
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use accounting::direction::Direction;
@@ -13,15 +14,22 @@ use accounting::range::Range;
 use accounting::zone::{Zone, ZoneError};
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
-use flow::Prefix;
+use flow::{Networks, Prefix};
 use questions::Words;
+use tap::Filter;
 
 use crate::Api;
+use crate::auth::KeySenders;
 use crate::error::Error;
 use crate::json::{JsonPath, Quoted, nearest, unknown_key};
 
 /// The parameters of a query.
-pub(crate) struct Parameters(Vec<(String, String)>);
+pub(crate) struct Parameters {
+    texts: Vec<(String, String)>,
+    /// The networks whose words the query may have, and whose names the answer may have: none for a key that is limited to
+    /// some senders.
+    networks: Arc<Networks>,
+}
 
 /// Those of every request: the credentials (`auth`).
 const CREDENTIALS: [&str; 3] = ["auth", "sign", "payload"];
@@ -29,24 +37,25 @@ const CREDENTIALS: [&str; 3] = ["auth", "sign", "payload"];
 impl FromRequestParts<Api> for Parameters {
     type Rejection = Error;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, Error> {
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Error> {
         let query = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
             .map_err(|_| Error::BadRequest("the query of the path is not valid URL encoding".into()))?;
-        Ok(Self(query.0))
+        let is_limited = parts.extensions.get::<KeySenders>().is_some();
+        Ok(Self { texts: query.0, networks: if is_limited { Arc::default() } else { api.known_networks() } })
     }
 }
 
 impl Parameters {
     /// Refuses all parameters but these.
     pub(crate) fn only(&self, known: &[&str]) -> Result<(), Error> {
-        for (index, (name, _)) in self.0.iter().enumerate() {
+        for (index, (name, _)) in self.texts.iter().enumerate() {
             if CREDENTIALS.contains(&name.as_str()) {
                 continue;
             }
             if !known.contains(&name.as_str()) {
                 return Err(unknown_key(JsonPath::Root, name, known));
             }
-            if self.0.iter().take(index).any(|(other, _)| other == name) {
+            if self.texts.iter().take(index).any(|(other, _)| other == name) {
                 return Err(problem(name, "is given twice"));
             }
         }
@@ -61,13 +70,24 @@ impl Parameters {
 
     /// The words of a question about flows: all but the credentials.
     pub(crate) fn words(&self) -> Words<'_> {
-        let words = self.0.iter().map(|(name, text)| (name.as_str(), text.as_str()));
-        words.filter(|(name, _)| !CREDENTIALS.contains(name)).collect()
+        let words = self.texts.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+        words.filter(|(name, _)| !CREDENTIALS.contains(name)).collect::<Words<'_>>().knowing(&self.networks)
+    }
+
+    /// The filter of a tap.
+    pub(crate) fn filter(&self) -> Result<Filter, Error> {
+        let read = |text| Filter::read(text, &self.networks).map_err(|error| problem("filter", error));
+        self.text("filter").map_or_else(|| Ok(Filter::default()), read)
+    }
+
+    /// The networks whose names the answer may have.
+    pub(crate) fn networks(&self) -> &Arc<Networks> {
+        &self.networks
     }
 
     /// The text of a parameter.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
-        self.0.iter().find_map(|(key, value)| (key == name && !value.is_empty()).then_some(value.as_str()))
+        self.texts.iter().find_map(|(key, value)| (key == name && !value.is_empty()).then_some(value.as_str()))
     }
 
     /// A parameter of any type whose error describes what is wrong with a text.

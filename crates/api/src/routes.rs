@@ -4,6 +4,7 @@ pub(crate) mod billing;
 pub(crate) mod flows;
 pub(crate) mod health;
 pub(crate) mod index;
+pub(crate) mod networks;
 pub(crate) mod remarks;
 pub(crate) mod senders;
 pub(crate) mod series;
@@ -31,7 +32,7 @@ use crate::json::Quoted;
 /// Answers a path that is no route.
 pub(crate) async fn unknown_path(uri: Uri) -> Error {
     Error::NotFound(format!(
-        "no such path: {}; the paths are /, /senders, /senders/<address>, /stats/<address>, /top/<address>, \
+        "no such path: {}; the paths are /, /senders, /senders/<address>, /networks, /networks/<prefix>, /stats/<address>, /top/<address>, \
          /series/<address>, /billing/<address>, /stats, /top, /series, /billing, /flows, /flows/top, /flows/series, /status, /exporters, /exporters/<address>, /unknown, /tap, /openapi.json, \
          /healthz, /readyz and /metrics",
         Quoted(uri.path())

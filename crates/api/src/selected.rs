@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use flow::{Prefix, SenderSelection, SenderWord};
-use storage::Sender;
+use storage::{InForce, Sender};
 
 use crate::Api;
 use crate::auth::KeySenders;
@@ -40,7 +40,7 @@ pub(crate) struct Parts {
 impl Api {
     /// The sender, when it is registered.
     pub(crate) async fn registered(&self, address: IpAddr) -> Result<Selected, Error> {
-        let sender = self.store.sender(address).await?.ok_or_else(|| unknown_sender(address))?;
+        let sender = self.sender(address).await?.ok_or_else(|| unknown_sender(address))?;
         Ok(Selected { text: address.to_string(), is_group: false, senders: vec![sender] })
     }
 
@@ -61,7 +61,7 @@ impl Api {
         if let Some(address) = selection.single() {
             return self.registered(address).await;
         }
-        let mut senders = self.store.senders().await?;
+        let InForce { mut senders, .. } = self.in_force().await?;
         senders.retain(|sender| limits.is_none_or(|limits| limits.include(sender.address)));
         for word in selection.words() {
             if !senders.iter().any(|sender| word.selects(sender.address, &sender.tags)) {

@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `config/reference.rs` | every key in one table, and how to find one by its name or the nearest to a wrong one |
 //! | `config/key.rs` | what a key is |
+//! | `config/tables.rs` | lists of tables, such as networks with names |
 //! | `config/value_kind.rs` | the kinds of values: how each is read, written and described |
 //! | `config/document.rs` | the table as a commented file, as Markdown and as a man page |
 //! | `config/value.rs` | values as a file or a variable holds them, and how they become addresses, numbers, lists |
@@ -23,6 +24,7 @@ mod mapping;
 mod origin_settings;
 mod reference;
 mod source;
+mod tables;
 pub(crate) mod unit;
 mod value;
 mod value_kind;
@@ -39,13 +41,14 @@ use std::time::Duration;
 use accounting::field::FieldSet;
 use api::Signatures;
 pub(crate) use error::ConfigError;
-use flow::Prefix;
+use flow::{Network, Prefix};
 use interface_settings::InterfaceSettings;
 use journal::Sync;
 pub(crate) use key::Key;
 pub(crate) use origin_settings::OriginSettings;
 pub(crate) use reference::KEYS;
 pub(crate) use source::{Origin, Origins};
+pub(crate) use tables::Stated;
 use udp::Steering;
 
 /// The file that is read when none is given, if it exists.
@@ -163,6 +166,8 @@ pub(crate) struct Accounting {
 pub(crate) struct Networks {
     /// `own`: flows between them are local; empty for the monitored prefixes of each sender.
     pub(crate) own: Vec<Prefix>,
+    /// `named`: networks with names.
+    pub(crate) named: Vec<Stated<Network>>,
 }
 
 /// How the REST interface is encrypted.

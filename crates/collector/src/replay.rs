@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use accounting::block::WriterId;
 use accounting::five_minutes;
-use accounting::tally::{OwnNetworks, Tally, TallySettings};
+use accounting::tally::{Tally, TallySettings};
 use flow::Timestamp;
-use storage::{Store, StoreError, WriterState};
+use storage::{Stated, Store, StoreError, WriterState};
 use wire::{Datagram, PendingBudget};
 
 use crate::flusher::Flusher;
@@ -45,7 +45,7 @@ impl Replay {
         store: Arc<dyn Store>,
         writer: WriterId,
         rules: Rules,
-        own_networks: OwnNetworks,
+        stated: &Stated,
         flush_interval: Duration,
         keep: Keep,
     ) -> Result<Self, StoreError> {
@@ -54,7 +54,7 @@ impl Replay {
         store.forget_writer(writer).await?;
         store.put_writer(&state).await?;
         let exporters = Exporters::new(rules.session, PendingBudget::default());
-        let shard = Shard::new(rules, senders::load(store.as_ref(), own_networks).await?.admitted(), exporters.clone());
+        let shard = Shard::new(rules, senders::load(store.as_ref(), stated).await?.admitted(), exporters.clone());
         let flusher = Flusher::new(store, state, keep, Status::new(0)).replaying(flush_interval + MOST_SILENCE);
         Ok(Self {
             shard,

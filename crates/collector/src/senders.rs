@@ -5,15 +5,18 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use accounting::tally::OwnNetworks;
+use arc_swap::ArcSwap;
+use flow::Networks;
 use pipeline::{Admission, Admitted, Registered, Rules};
 use storage::known_senders::KnownSenders;
 use storage::registrations::{Merged, senders};
-use storage::{LastTerms, Registry, Sender, Store, StoreError};
+use storage::{InForce, LastTerms, Registry, Sender, Stated, Store, StoreError};
 use tokio::sync::Notify;
 use tokio::time::error::Elapsed;
 
 use crate::local::Local;
 use crate::lock::locked;
+use crate::origins::Origins;
 use crate::pulse::Pulse;
 use crate::remarks::NotedTerms;
 use crate::remote::Remote;
@@ -28,9 +31,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A store on the network that takes longer than this is unreachable at a start.
 pub const STORE_PATIENCE: Duration = Duration::from_secs(5);
 
-/// The registered senders as this collector knows them, published for admission.
+/// The networks of the operator, as they are published.
+pub type PublishedNetworks = Arc<ArcSwap<Networks>>;
+
+/// The registered senders and networks as this collector knows them, published for admission.
 pub struct Registrations {
-    admission: Admission,
+    published: Published,
+    /// As they were read last.
+    listed: Vec<Sender>,
     store: Arc<dyn Store>,
     /// For a store on the network.
     remote: Option<Remote>,
@@ -40,19 +48,32 @@ pub struct Registrations {
 }
 
 impl Registrations {
-    /// Those that the store lists now, or those that a store on the network listed last.
+    /// Those that the store lists now, or those that a store on the network listed last, with what is stated beside them.
     ///
     /// # Errors
     /// When a store on this machine cannot be read.
     pub async fn load(
         store: Arc<dyn Store>,
         local: Option<&Local>,
-        own: &OwnNetworks,
+        stated: Arc<Stated>,
         status: Status,
     ) -> Result<Self, StoreError> {
-        let admission = load_at_start(store.as_ref(), local, own, &status).await?;
+        let listed = list_at_start(store.as_ref(), local, &status).await?;
+        let mut published = Published { stated, ..Published::default() };
+        published.publish(&listed);
+        if let Some(local) = local.filter(|local| local.is_reachable) {
+            warn_of_other_store(&published.admission, &local.senders);
+        }
         let remote = local.map(|local| Remote::new(local.senders.clone(), status.clone()));
-        Ok(Self { admission, store, remote, terms: None, status })
+        Ok(Self { published, listed, store, remote, terms: None, status })
+    }
+
+    /// The same, which also publishes the AS numbers of networks.
+    #[must_use]
+    pub fn publishing_to(mut self, origins: Origins) -> Self {
+        self.published.origins = origins;
+        self.published.publish_origins();
+        self
     }
 
     /// The same, compared with the terms of an earlier run.
@@ -70,7 +91,7 @@ impl Registrations {
     /// Notes by which terms senders are counted now.
     async fn note(&mut self, rules: Rules) {
         if let Some(terms) = &mut self.terms {
-            terms.note(self.admission.admitted().load_full(), rules).await;
+            terms.note(self.published.admission.admitted().load_full(), rules).await;
         }
     }
 
@@ -85,13 +106,20 @@ impl Registrations {
     /// For the shards.
     #[must_use]
     pub fn admitted(&self) -> Admitted {
-        self.admission.admitted()
+        self.published.admission.admitted()
     }
 
-    /// Publishes them with these own networks from now on.
-    pub fn set_own(&mut self, own: OwnNetworks) {
-        if self.admission.set_own(own) {
-            tracing::info!("own networks changed");
+    /// The networks of the operator, for those who show them.
+    #[must_use]
+    pub fn networks(&self) -> PublishedNetworks {
+        Arc::clone(&self.published.networks)
+    }
+
+    /// Publishes them with what is stated now.
+    pub fn set_stated(&mut self, stated: &Arc<Stated>) {
+        if !Arc::ptr_eq(stated, &self.published.stated) {
+            self.published.stated = Arc::clone(stated);
+            self.published.publish(&self.listed);
         }
     }
 
@@ -109,7 +137,8 @@ impl Registrations {
         };
         let senders = tokio::time::timeout(PATIENCE, reading).await.unwrap_or_else(late);
         self.status.read_senders(senders.is_ok());
-        publish(&mut self.admission, &senders?);
+        self.listed = senders?;
+        self.published.publish(&self.listed);
         if let Some(remote) = &mut self.remote {
             remote.put_lost(store).await;
         }
@@ -117,34 +146,28 @@ impl Registrations {
     }
 }
 
-/// Admission with the currently registered senders, or with those that a store on the network listed last.
+/// The currently registered senders, or those that a store on the network listed last.
 ///
 /// # Errors
 /// When a store on this machine cannot be read.
-async fn load_at_start(
+async fn list_at_start(
     store: &dyn Registry,
     local: Option<&Local>,
-    own: &OwnNetworks,
     status: &Status,
-) -> Result<Admission, StoreError> {
-    let Some(local) = local else { return load(store, own.clone()).await };
-    let mut admission = Admission::default();
-    admission.set_own(own.clone());
+) -> Result<Vec<Sender>, StoreError> {
+    let Some(local) = local else { return store.senders().await };
     let reading = tokio::time::timeout(STORE_PATIENCE, store.registrations());
     if local.is_reachable
         && let Ok(Ok(stored)) = reading.await
     {
         // The first refresh stores again what the store has lost.
         let Merged { current, .. } = local.senders.merge(stored, SystemTime::now().into());
-        publish(&mut admission, &senders(&current));
-        warn_of_other_store(&admission, &local.senders);
-        return Ok(admission);
+        return Ok(senders(&current));
     }
     status.read_senders(false);
     let senders = local.senders.senders();
-    publish(&mut admission, &senders);
     tracing::warn!(senders = senders.len(), "starting with the routers that the store listed last");
-    Ok(admission)
+    Ok(senders)
 }
 
 /// Another namespace or keyspace is another store: its routers are not those of the former one.
@@ -164,45 +187,73 @@ pub(crate) fn late<T>(elapsed: Elapsed) -> Result<T, StoreError> {
     Err(StoreError::Retry(elapsed.into()))
 }
 
-/// Admission with the currently registered senders.
+/// Admission with the currently registered senders, and what is stated beside them.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn load(store: &dyn Registry, own: OwnNetworks) -> Result<Admission, StoreError> {
-    let mut admission = Admission::default();
-    admission.set_own(own);
-    publish(&mut admission, &store.senders().await?);
-    Ok(admission)
+pub async fn load(store: &dyn Registry, stated: &Stated) -> Result<Admission, StoreError> {
+    let mut published = Published { stated: Arc::new(stated.clone()), ..Published::default() };
+    published.publish(&store.senders().await?);
+    Ok(published.admission)
 }
 
-/// Returns whether this changed the admitted senders.
-fn publish(admission: &mut Admission, senders: &[Sender]) -> bool {
-    // A registry that another program writes to may have it. No datagram has such a source address.
-    let (refused, senders): (Vec<&Sender>, Vec<&Sender>) =
-        senders.iter().partition(|sender| sender.address.is_unspecified());
-    let registered = senders.iter().map(|sender| Registered {
-        address: sender.address,
-        prefixes: &sender.prefixes,
-        settings: sender.settings,
-    });
-    let registered: Vec<Registered<'_>> = registered.collect();
-    let is_changed = admission.update(&registered);
-    if is_changed {
-        tracing::info!(senders = senders.len(), "registered senders changed");
-        for Sender { address, .. } in refused {
-            tracing::warn!(
-                "ignoring the registered sender {address}, which is no source address of datagrams: remove it"
-            );
+/// What is in force, for those who need it.
+#[derive(Default)]
+struct Published {
+    stated: Arc<Stated>,
+    admission: Admission,
+    networks: PublishedNetworks,
+    own: OwnNetworks,
+    origins: Origins,
+}
+
+impl Published {
+    /// Addresses of networks with an AS have it from now on.
+    fn publish_origins(&self) {
+        let networks = self.networks.load();
+        let with_as = networks.all().iter().filter_map(|network| Some((network.prefix, network.asn?)));
+        self.origins.set_networks(&Arc::new(origin::Networks::new(with_as)));
+    }
+
+    /// Publishes what is in force with these registrations, if it differs from what was published last.
+    fn publish(&mut self, listed: &[Sender]) {
+        let InForce { senders, networks, own } = self.stated.with(listed.to_vec());
+        let is_own_changed = self.own.prefixes() != own.as_deref();
+        if is_own_changed {
+            self.own = own.map_or_else(OwnNetworks::default, |own| OwnNetworks::stated(&own));
+            tracing::info!("own networks changed");
+        }
+        if **self.networks.load() != networks {
+            tracing::info!(networks = networks.all().len(), "networks changed");
+            self.networks.store(Arc::new(networks));
+            self.publish_origins();
+        }
+        // A registry that another program writes to may have it. No datagram has such a source address.
+        let (refused, senders): (Vec<&Sender>, Vec<&Sender>) =
+            senders.iter().partition(|sender| sender.address.is_unspecified());
+        let registered = senders.iter().map(|sender| Registered {
+            address: sender.address,
+            prefixes: &sender.prefixes,
+            settings: sender.settings,
+        });
+        let registered: Vec<Registered<'_>> = registered.collect();
+        let is_changed = self.admission.update(&registered, &self.own);
+        if is_changed && !is_own_changed {
+            tracing::info!(senders = senders.len(), "registered senders changed");
+            for Sender { address, .. } in refused {
+                tracing::warn!(
+                    "ignoring the registered sender {address}, which is no source address of datagrams: remove it"
+                );
+            }
+        }
+        if is_changed && senders.is_empty() {
+            tracing::warn!("no router is registered any more: all datagrams are unregistered");
         }
     }
-    if is_changed && senders.is_empty() {
-        tracing::warn!("no router is registered any more: all datagrams are unregistered");
-    }
-    is_changed
 }
 
-/// Reads the senders at each change made here, and every few seconds for changes made elsewhere. Never ends. Own networks are
-/// those of `current`.
+/// Reads the senders at each change made here, and every few seconds for changes made elsewhere. Never ends. What is
+/// stated is that of `current`.
 pub(crate) async fn keep_fresh(
     mut registrations: Registrations,
     current: Arc<Mutex<Reloadable>>,
@@ -213,11 +264,11 @@ pub(crate) async fn keep_fresh(
     let mut reachable = true;
     loop {
         pulse.beat();
-        let (own, rules) = {
+        let (stated, rules) = {
             let current = locked(&current);
-            (current.own_networks.clone(), current.rules)
+            (Arc::clone(&current.stated), current.rules)
         };
-        registrations.set_own(own);
+        registrations.set_stated(&stated);
         let refreshed = pulse.during(registrations.refresh()).await;
         pulse.during(registrations.note(rules)).await;
         match refreshed {
@@ -251,8 +302,7 @@ mod tests {
         let (store, changed) = (Arc::new(Memory::default()), Arc::new(Notify::new()));
         let current = Arc::new(Mutex::new(crate::settings::reloadable()));
         let shared: Arc<dyn Store> = store.clone();
-        let own = OwnNetworks::default();
-        let registrations = Registrations::load(shared, None, &own, Status::default()).await.unwrap();
+        let registrations = Registrations::load(shared, None, Arc::default(), Status::default()).await.unwrap();
         let admitted = registrations.admitted();
         tokio::spawn(keep_fresh(registrations, current, Arc::clone(&changed), Pulse::new("senders")));
         for (host, is_here) in [(1, true), (2, false)] {
@@ -277,7 +327,7 @@ mod tests {
         for address in ["0.0.0.0", "::", "192.0.2.1"] {
             store.add_prefixes(address.parse().unwrap(), &["10.0.0.0/8".parse().unwrap()]).await.unwrap();
         }
-        let admitted = load(&store, OwnNetworks::default()).await.unwrap().admitted().load_full();
+        let admitted = load(&store, &Stated::default()).await.unwrap().admitted().load_full();
         assert_eq!(admitted.keys().collect::<Vec<_>>(), [&IpAddr::from([192, 0, 2, 1])]);
     }
 }

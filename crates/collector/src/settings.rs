@@ -1,10 +1,11 @@
 //! What a collector is started with, and which of it a reload can change.
 
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
 use std::time::Duration;
 
-use accounting::tally::OwnNetworks;
 use pipeline::Rules;
+use storage::Stated;
 use udp::Steering;
 
 use crate::keep::Keep;
@@ -34,8 +35,8 @@ pub struct Reloadable {
     pub listen: Vec<SocketAddr>,
     /// How flows are counted.
     pub rules: Rules,
-    /// The networks of the operator.
-    pub own_networks: OwnNetworks,
+    /// Networks and senders of the configuration.
+    pub stated: Arc<Stated>,
     /// The interval between flushes.
     pub flush_interval: Duration,
     /// How long blocks are kept.
@@ -58,7 +59,7 @@ pub(crate) fn reloadable() -> Reloadable {
     Reloadable {
         listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
         rules,
-        own_networks: OwnNetworks::default(),
+        stated: Arc::default(),
         flush_interval: Duration::from_secs(3600),
         keep: Keep::default(),
         journal: journal::Settings { sync: journal::Sync::Off, limit_bytes: 0 },

@@ -91,9 +91,7 @@ pub async fn start(
 ) -> Result<Collector, StartError> {
     let budget = NameBudget::new(settings.reloadable.rules.tally.names);
     let status = Status::new(settings.threads).with_names(budget.clone());
-    let own = &settings.reloadable.own_networks;
-    let registrations = Registrations::load(Arc::clone(&store), local.as_ref(), own, status.clone()).await?;
-    let registrations = registrations.noting(terms, settings.reloadable.rules).await?;
+    let registrations = registrations(&settings, &store, local.as_ref(), &status, terms).await?;
     let (places, sockets): (Vec<_>, Vec<_>) = listen(&mut settings)?.into_iter().unzip();
     let Reloadable { rules, keep, .. } = settings.reloadable;
     let stop = Arc::new(AtomicBool::new(false));
@@ -139,10 +137,12 @@ pub async fn start(
     let flusher = spawn("flusher", || flusher.run(recovered))?;
     let pulse = Pulse::new("senders");
     pulses.push(pulse.clone());
+    let networks = registrations.networks();
     let admission = tokio::spawn(keep_fresh(registrations, Arc::clone(&current), Arc::clone(&changed), pulse));
     let receiving = places.iter().map(|place| place.bound).collect();
     let configured = Configured { receiving, spool_limit: spool_limit.clone(), is_multiplied: rules.scale_samples };
-    let view = Arc::new(CollectorView::new(configured, &status, &exporters, &taps, journal.clone(), pulses.clone()));
+    let view = CollectorView::new(configured, &status, &exporters, &taps, journal.clone(), pulses.clone());
+    let view = Arc::new(view.naming(networks));
     let sampling = tokio::spawn(Arc::clone(&view).keep_sampling());
     Ok(Collector {
         status,
@@ -166,6 +166,19 @@ pub async fn start(
         superseded,
         tasks: vec![admission, sampling],
     })
+}
+
+/// What is registered and stated at the start.
+async fn registrations(
+    settings: &Settings,
+    store: &Arc<dyn Store>,
+    local: Option<&Local>,
+    status: &Status,
+    terms: Option<LastTerms>,
+) -> Result<Registrations, StoreError> {
+    let Reloadable { stated, rules, .. } = &settings.reloadable;
+    let registrations = Registrations::load(Arc::clone(store), local, Arc::clone(stated), status.clone()).await?;
+    registrations.publishing_to(settings.origins.clone()).noting(terms, *rules).await
 }
 
 /// Lets each shard count what the kernel drops at its sockets.

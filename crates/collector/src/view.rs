@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
-use flow::Timestamp;
+use flow::{Networks, Timestamp};
 use interfaces::Known;
 use journal::{Journal, Lag};
 use pipeline::{Exporters, LISTED, TableSizes};
@@ -22,6 +22,7 @@ use crate::ledgers::{Ledgers, RecoveredCounts};
 use crate::lock::locked;
 use crate::log_records::ReaderCounts;
 use crate::pulse::Pulse;
+use crate::senders::PublishedNetworks;
 use crate::status;
 
 /// The time over which rates are averaged.
@@ -39,6 +40,7 @@ pub(crate) struct CollectorView {
     pulses: Mutex<Vec<Pulse>>,
     sampled: Mutex<Sampled>,
     interfaces: OnceLock<Interfaces>,
+    networks: PublishedNetworks,
 }
 
 /// The displayed settings; a reload can change them.
@@ -80,7 +82,13 @@ impl CollectorView {
             pulses: Mutex::new(pulses),
             sampled: Mutex::default(),
             interfaces: OnceLock::new(),
+            networks: PublishedNetworks::default(),
         }
+    }
+
+    /// Shows these networks.
+    pub(crate) fn naming(self, networks: PublishedNetworks) -> Self {
+        Self { networks, ..self }
     }
 
     /// Changes the displayed settings.
@@ -222,6 +230,10 @@ impl View for CollectorView {
 
     fn interfaces(&self, router: IpAddr) -> Vec<Interface> {
         self.interfaces.get().map_or_else(Vec::new, |interfaces| interfaces.of(router))
+    }
+
+    fn networks(&self) -> Arc<Networks> {
+        self.networks.load_full()
     }
 }
 

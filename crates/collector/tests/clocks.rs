@@ -11,7 +11,7 @@ use accounting::block::{TableSet, WriterId};
 use accounting::direction::Direction;
 use accounting::field::Name;
 use accounting::period::{Interval, Minute, PerPeriod, Period};
-use accounting::tally::{OwnNetworks, Tally, TallySettings};
+use accounting::tally::{Tally, TallySettings};
 use collector::Keep;
 use collector::flusher::Flusher;
 use collector::senders;
@@ -84,7 +84,7 @@ impl Bench {
         let exporters = Exporters::new(SessionLimits::default(), PendingBudget::default());
         let shard = Shard::new(
             rules,
-            senders::load(store.as_ref(), OwnNetworks::default()).await.unwrap().admitted(),
+            senders::load(store.as_ref(), &storage::Stated::default()).await.unwrap().admitted(),
             exporters,
         );
         let shared: Arc<dyn Store> = Arc::<Memory>::clone(&store);

@@ -10,7 +10,7 @@ use accounting::direction::Direction;
 use accounting::field::Name;
 use accounting::period::Period;
 use accounting::query::parse_interval;
-use accounting::tally::{OwnNetworks, TallySettings};
+use accounting::tally::TallySettings;
 use collector::Keep;
 use collector::replay::Replay;
 use flow::{Counters, Exporter, Prefix, Timestamp};
@@ -45,10 +45,16 @@ fn datagram(exported: Timestamp) -> Vec<u8> {
 
 /// Two hours with a datagram a minute and one in its middle.
 async fn replay(store: &Arc<dyn Store>, flush_interval: Duration) {
-    let mut replay =
-        Replay::begin(Arc::clone(store), WriterId(7), rules(), OwnNetworks::default(), flush_interval, Keep::default())
-            .await
-            .unwrap();
+    let mut replay = Replay::begin(
+        Arc::clone(store),
+        WriterId(7),
+        rules(),
+        &storage::Stated::default(),
+        flush_interval,
+        Keep::default(),
+    )
+    .await
+    .unwrap();
     for half_minute in 0..240 {
         let received = Timestamp::from_seconds(BEGUN.seconds() + half_minute * 30);
         let payload = datagram(received);

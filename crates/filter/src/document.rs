@@ -62,6 +62,9 @@ column of a flow ([columns.md](columns.md)). Words are read in upper and lower c
   `net`, `port` and `portrange`. All others follow `proto`.
 - **Flags:** `flags SA` matches if both are set, whatever the others are; `not flags SA` if neither is; `flags = SA` if these
   are set and no others.
+- **Networks:** where an address is expected, a word can be the name, the customer or a tag of your
+  [networks](networks.md): `src net customer-a`. It means the addresses that these have when the filter is read. Words of
+  this page take precedence.
 ";
 
 /// The document.

@@ -42,6 +42,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use columns::{Columns, Id, Row};
+use flow::Networks;
 
 pub use bounds::{Bounds, Known};
 pub use error::FilterError;
@@ -62,6 +63,15 @@ pub const DEEPEST: usize = 32;
 pub struct Filter(Option<Expression>);
 
 impl Filter {
+    /// Reads a filter in which the words of these networks (names, customers, tags) mean their addresses. They mean those of
+    /// now, as long as the filter is used.
+    ///
+    /// # Errors
+    /// If the text is no filter.
+    pub fn read(text: &str, networks: &Networks) -> Result<Self, FilterError> {
+        parser::parse(text, networks).map(Self)
+    }
+
     /// Whether it is empty: every row matches.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
@@ -138,7 +148,7 @@ impl FromStr for Filter {
     type Err = FilterError;
 
     fn from_str(text: &str) -> Result<Self, FilterError> {
-        parser::parse(text).map(Self)
+        Self::read(text, &Networks::default())
     }
 }
 

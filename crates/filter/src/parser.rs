@@ -1,6 +1,7 @@
 //! Reads a filter. Every error gives the column, what was expected, what was found, and what may have been meant.
 
 use columns::Id;
+use flow::{Network, Networks, Tag};
 use names::{Names, nearest};
 
 use crate::error::FilterError;
@@ -17,8 +18,8 @@ const AFTER_PROTOCOL: [&str; 6] = ["src", "dst", "host", "net", "port", "portran
 
 const BEGINNINGS: &str = "a test (such as src host 192.0.2.1, net 10.0.0.0/8, port 443, tcp, bytes > 1k), not, or (";
 
-/// The expression of a text; `None` when it is empty.
-pub(crate) fn parse(text: &str) -> Result<Option<Expression>, FilterError> {
+/// The expression of a text; `None` when it is empty. Words that select some of these networks mean their addresses.
+pub(crate) fn parse(text: &str, networks: &Networks) -> Result<Option<Expression>, FilterError> {
     if text.len() > LONGEST_BYTES {
         let message = format!("the filter is longer than {LONGEST_BYTES} octets: shorten it");
         // Where the text is cut.
@@ -26,7 +27,7 @@ pub(crate) fn parse(text: &str) -> Result<Option<Expression>, FilterError> {
         return Err(FilterError { column, message });
     }
     let (tokens, end) = tokens(text)?;
-    let mut parser = Parser { tokens: &tokens, end };
+    let mut parser = Parser { tokens: &tokens, end, networks };
     if tokens.is_empty() {
         return Ok(None);
     }
@@ -50,6 +51,7 @@ struct Parser<'t> {
     tokens: &'t [Token<'t>],
     /// The column after the text.
     end: usize,
+    networks: &'t Networks,
 }
 
 /// How a subject is compared with what follows.
@@ -181,6 +183,10 @@ impl<'t> Parser<'t> {
             Some(Ok(value)) => self.with_value(subject, sign, comparison, value)?,
             _ => match self.subject() {
                 Some((other, words)) => self.with_subject(subject, comparison, other, words)?,
+                None if let Some(ranges) = self.network(subject.quantity()) => {
+                    self.skip(1);
+                    any(addresses(subject, &AddressSet::new(ranges)))
+                }
                 None => return Err(self.no_value(subject.quantity(), read.and_then(Result::err).flatten())),
             },
         };
@@ -259,7 +265,10 @@ impl<'t> Parser<'t> {
             match self.tokens.first().map(|token| value::read(subject.quantity(), token.text)) {
                 Some(Ok(Value::Numbers(first, last))) => numbers.push((first, last)),
                 Some(Ok(Value::Addresses(range))) => addresses_of.push(range),
-                read => return Err(self.no_value(subject.quantity(), read.and_then(Result::err).flatten())),
+                read => match self.network(subject.quantity()) {
+                    Some(ranges) => addresses_of.extend(ranges),
+                    None => return Err(self.no_value(subject.quantity(), read.and_then(Result::err).flatten())),
+                },
             }
             self.skip(1);
             self.take(&[","]);
@@ -269,6 +278,13 @@ impl<'t> Parser<'t> {
         }
         let numbers = Ranges::new(numbers);
         Ok(any(subject.quantities().map(|quantity| Test::Number(quantity, numbers.clone())).collect()))
+    }
+
+    /// The addresses of the networks that the next word selects, where addresses are compared.
+    fn network(&self, quantity: Quantity) -> Option<Vec<AddressRange>> {
+        let word = self.tokens.first().filter(|_| quantity.form() == Form::Address)?.text;
+        let ranges: Vec<_> = self.networks.called(word).map(|prefix| AddressRange::of_prefix(&prefix)).collect();
+        (!ranges.is_empty()).then_some(ranges)
     }
 
     /// The meaning of the longest phrase that comes next, and the number of its words.
@@ -304,11 +320,18 @@ impl<'t> Parser<'t> {
         if let Some(reason) = reason {
             return self.complaint(reason);
         }
+        let is_address = quantity.form() == Form::Address;
+        let networks = self.networks.all().iter().filter(|_| is_address);
+        let networks: Vec<&str> = networks.flat_map(Network::words).map(Tag::as_str).collect();
+        let mut expected = value::expected(quantity);
+        if !networks.is_empty() {
+            expected += ", or a word of a network";
+        }
         let meant = self.tokens.first().and_then(|next| {
             let names = names_of(quantity).into_iter().flat_map(Names::all).map(|(name, _)| *name);
-            nearest(next.text, names.chain(phrases().map(|(phrase, _)| phrase)))
+            nearest(next.text, networks.iter().copied().chain(names).chain(phrases().map(|(phrase, _)| phrase)))
         });
-        self.expected_or(&value::expected(quantity), meant)
+        self.expected_or(&expected, meant)
     }
 
     /// Reads the next token if it is one of these, in upper or lower case.

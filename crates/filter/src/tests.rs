@@ -4,6 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use columns::{Batch, Id, Kind, Row};
+use flow::Networks;
 use names::Names;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -227,4 +228,37 @@ proptest! {
             }
         }
     }
+}
+
+fn networks() -> Networks {
+    let networks =
+        ["10.1.0.0/16 name=office customer=customer-a", "2001:db8:1::/48 customer=customer-a", "10.2.0.0/16 tags=lab"];
+    networks.iter().map(|text| text.parse::<flow::Network>().unwrap()).collect()
+}
+
+#[test]
+fn the_words_of_networks_mean_their_addresses() {
+    for (text, meaning) in [
+        ("src net customer-a", "srcip in [10.1.0.0/16, 2001:db8:1::/48]"),
+        ("host office", "srcip = 10.1.0.0/16 or dstip = 10.1.0.0/16"),
+        ("dst in [lab, office, 192.0.2.1]", "dstip in [10.1.0.0-10.2.255.255, 192.0.2.1]"),
+        ("src ip != lab", "not srcip = 10.2.0.0/16"),
+        ("src ip = dst ip", "srcip = dstip"),
+        ("next hop office", "nexthop = 10.1.0.0/16"),
+    ] {
+        assert_eq!(Filter::read(text, &networks()).unwrap().to_string(), meaning, "{text}");
+    }
+}
+
+#[test]
+fn a_word_of_no_network_is_refused_with_the_nearest() {
+    let refused = |text: &str| Filter::read(text, &networks()).unwrap_err().to_string();
+    assert_eq!(
+        refused("tcp and src net customer-b"),
+        "column 17: expected an address such as 192.0.2.1 or 2001:db8::1, or a prefix such as 10.0.0.0/8, or a word of a \
+         network, not \"customer-b\": did you mean customer-a?"
+    );
+    assert!(refused("port office").contains("expected a number from 0 to 65535"), "{}", refused("port office"));
+    let without = "src net office".parse::<Filter>().unwrap_err().to_string();
+    assert!(!without.contains("network"), "{without}");
 }

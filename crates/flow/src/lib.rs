@@ -9,6 +9,7 @@
 //! | [`protocol`] | the export protocols by version |
 //! | [`timestamp`] | points in time, nanoseconds since the Unix epoch |
 //! | [`prefix`] | monitored prefixes, strict about host bits |
+//! | [`network`] | networks of the operator: prefixes with names |
 //! | [`sender_settings`] | what an operator states about one sender |
 //! | [`sender_selection`] | of which senders a question is |
 //! | [`tag`] | words by which an operator groups senders |
@@ -21,6 +22,7 @@ pub mod durations;
 pub mod exporter;
 pub mod fate;
 pub mod flush;
+pub mod network;
 pub mod origin;
 pub mod prefix;
 pub mod protocol;
@@ -34,6 +36,7 @@ pub use durations::Durations;
 pub use exporter::{Exporter, Transport, canonical};
 pub use fate::{DatagramFate, Fate, FlowFate, Tallied};
 pub use flush::{Counted, FlushNumber, WriterId};
+pub use network::{CountedBy, Network, NetworkError, Networks};
 pub use origin::{AsSource, Country};
 pub use prefix::{Prefix, PrefixError};
 pub use protocol::Protocol;

@@ -63,6 +63,12 @@ impl Prefix {
         }
     }
 
+    /// The prefix of this length around an address; `None` if its family has no such length.
+    #[must_use]
+    pub fn around(address: IpAddr, length: u8) -> Option<Self> {
+        IpNet::new(canonical(address), length).ok().map(|net| Self(net.trunc()))
+    }
+
     /// The first address.
     #[must_use]
     pub fn address(&self) -> IpAddr {

@@ -7,11 +7,11 @@ use std::str::FromStr;
 use crate::{Tag, canonical};
 
 /// Words with commas. Shows as they were read, each once.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SenderSelection(Vec<SenderWord>);
 
 /// One of these words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SenderWord {
     /// `all`
     All,
@@ -29,6 +29,12 @@ pub enum SenderWord {
 pub struct SelectionError(String);
 
 impl SenderSelection {
+    /// All senders.
+    #[must_use]
+    pub fn all() -> Self {
+        Self(vec![SenderWord::All])
+    }
+
     /// The address, if it is the only word: then the question is not of a group.
     #[must_use]
     pub fn single(&self) -> Option<IpAddr> {

@@ -61,7 +61,7 @@ fn compare(known: &str, typed: &str) -> Ordering {
 
 /// The word that is most like one that is unknown, if any is.
 #[must_use]
-pub fn nearest(typed: &str, words: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+pub fn nearest<'w>(typed: &str, words: impl Iterator<Item = &'w str>) -> Option<&'w str> {
     /// Distances take time with the length of a word.
     const LONGEST_TYPED: usize = 24;
     if typed.len() > LONGEST_TYPED {

@@ -50,39 +50,26 @@ impl Admission {
         Arc::clone(&self.admitted)
     }
 
-    /// Publishes the same senders with other own networks, unless these are the current ones. Returns whether they
-    /// differ.
-    pub fn set_own(&mut self, own: OwnNetworks) -> bool {
-        if own == self.own {
-            return false;
-        }
-        let with_own = |(address, registration): (&IpAddr, &Arc<Registration>)| {
-            let Registration { monitored, settings } = Registration::clone(registration);
-            (*address, Arc::new(Registration { monitored: monitored.with_own(own.clone()), settings }))
-        };
-        let snapshot: Snapshot = self.admitted.load().iter().map(with_own).collect();
-        self.admitted.store(Arc::new(snapshot));
-        self.own = own;
-        true
-    }
-
-    /// Publishes a new snapshot if these senders, their monitored prefixes and settings differ from the current one.
-    /// Returns whether they differ.
-    pub fn update(&mut self, senders: &[Registered<'_>]) -> bool {
+    /// Publishes a new snapshot if these senders, their monitored prefixes and settings, or the own networks differ from the
+    /// current ones. Returns whether they differ.
+    pub fn update(&mut self, senders: &[Registered<'_>], own: &OwnNetworks) -> bool {
+        let is_own_changed = *own != self.own;
+        self.own.clone_from(own);
         let current = self.admitted.load();
-        let unchanged = |sender: &Registered<'_>| {
-            current.get(&sender.address).filter(|registration| registration.is(sender)).map(Arc::clone)
+        let kept = |sender: &Registered<'_>| {
+            let kept = current.get(&sender.address).filter(|registration| registration.is(sender))?;
+            Some(if is_own_changed { Arc::new(kept.with_own(own)) } else { Arc::clone(kept) })
         };
-        let unchanged: Vec<Option<Arc<Registration>>> = senders.iter().map(unchanged).collect();
-        if senders.len() == current.len() && unchanged.iter().all(Option::is_some) {
+        let kept: Vec<Option<Arc<Registration>>> = senders.iter().map(kept).collect();
+        if !is_own_changed && senders.len() == current.len() && kept.iter().all(Option::is_some) {
             return false;
         }
-        let mut unused = unused_ids(&unchanged);
+        let mut unused = unused_ids(&kept);
         let mut snapshot = Snapshot::with_capacity(senders.len());
-        for (Registered { address, prefixes, settings }, unchanged) in senders.iter().zip(unchanged) {
-            let registration = unchanged.unwrap_or_else(|| {
+        for (Registered { address, prefixes, settings }, kept) in senders.iter().zip(kept) {
+            let registration = kept.unwrap_or_else(|| {
                 let groups: Vec<(Prefix, GroupId)> = prefixes.iter().copied().zip(unused.by_ref()).collect();
-                let monitored = Monitored::new(*address, &groups).with_own(self.own.clone());
+                let monitored = Monitored::new(*address, &groups).with_own(own.clone());
                 Arc::new(Registration { monitored, settings: *settings })
             });
             snapshot.insert(*address, registration);
@@ -106,6 +93,10 @@ fn unused_ids(senders: &[Option<Arc<Registration>>]) -> impl Iterator<Item = Gro
 }
 
 impl Registration {
+    fn with_own(&self, own: &OwnNetworks) -> Self {
+        Self { monitored: self.monitored.clone().with_own(own.clone()), settings: self.settings }
+    }
+
     /// Whether it has exactly these prefixes and settings.
     #[must_use]
     pub fn is(&self, Registered { address: _, prefixes, settings }: &Registered<'_>) -> bool {

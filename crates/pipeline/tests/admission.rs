@@ -8,7 +8,7 @@ use accounting::block::{TableSet, Tables, WriterId};
 use accounting::direction::Direction;
 use accounting::field::Name;
 use accounting::period::Minute;
-use accounting::tally::{FlowTime, GroupId, Tally, TallySettings};
+use accounting::tally::{FlowTime, GroupId, OwnNetworks, Tally, TallySettings};
 use flow::{Counters, FlowRecord, FlushNumber, Prefix, SenderSettings, Timestamp};
 use pipeline::{Admission, Registered};
 
@@ -42,7 +42,7 @@ impl Counting {
             prefixes,
             settings: SenderSettings::default(),
         });
-        self.admission.update(&registered.collect::<Vec<_>>());
+        self.admission.update(&registered.collect::<Vec<_>>(), &OwnNetworks::default());
     }
 
     /// Counts one flow of `octets` octets to the first address of a prefix.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use accounting::block::{TableSet, Tables, WriterId};
 use accounting::direction::Direction;
 use accounting::field::Name;
-use accounting::tally::{Tally, TallySettings};
+use accounting::tally::{OwnNetworks, Tally, TallySettings};
 use flow::{Counters, DatagramFate, Exporter, FlowFate, FlushNumber, Prefix, SenderSettings, Timestamp};
 use pipeline::{Admission, Again, Decoder, Exporters, Registered, Rules, Sealed, Shard};
 use testing::datagrams::sflow;
@@ -80,7 +80,7 @@ impl Collector {
             let settings: SenderSettings = settings.parse().unwrap();
             Registered { address: *address, prefixes: &prefixes, settings }
         });
-        self.admission.update(&registered.collect::<Vec<_>>());
+        self.admission.update(&registered.collect::<Vec<_>>(), &OwnNetworks::default());
     }
 
     /// Stops, and starts again with what its senders have announced.

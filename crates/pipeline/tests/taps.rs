@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use accounting::tally::TallySettings;
+use accounting::tally::{OwnNetworks, TallySettings};
 use flow::{Exporter, Prefix, SenderSettings, Timestamp};
 use pipeline::{Admission, Exporters, Registered, Rules, Shard};
 use tap::{Tap, Taps};
@@ -28,7 +28,7 @@ fn shard(taps: &Taps, senders: &[(IpAddr, &str)]) -> Shard {
         let settings: SenderSettings = settings.parse().unwrap();
         Registered { address: *address, prefixes: &prefixes, settings }
     });
-    admission.update(&registered.collect::<Vec<_>>());
+    admission.update(&registered.collect::<Vec<_>>(), &OwnNetworks::default());
     let exporters = Exporters::new(SessionLimits::default(), PendingBudget::default());
     Shard::new(rules, admission.admitted(), exporters).publishing_to(taps.clone())
 }

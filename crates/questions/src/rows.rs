@@ -184,7 +184,7 @@ impl RowsQuestion {
         };
         FlowRow {
             values: Record(self.columns.iter().map(value).collect()),
-            names: names::of_row(&self.scope.namer, &self.columns, |id| row.value(id)),
+            names: names::of_row(&self.scope.namer, &self.columns, |id| row.value(id), &self.scope.networks),
         }
     }
 }

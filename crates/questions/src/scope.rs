@@ -10,7 +10,7 @@ use accounting::zone::Zone;
 use archive::scan::{Counted, Key};
 use columns::Id;
 use filter::Filter;
-use flow::Timestamp;
+use flow::{Networks, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -36,6 +36,8 @@ pub struct Scope {
     pub counters: Counters,
     /// Who knows the names of values, which are then beside the values; `None` for an answer without names.
     pub(crate) namer: Namer,
+    /// The networks whose names it has.
+    pub(crate) networks: Arc<Networks>,
     /// Whether the answer must not show how many flows of others there are.
     is_limited: bool,
 }
@@ -88,9 +90,9 @@ impl Scope {
     pub(crate) fn read(words: &Words<'_>, now: Timestamp) -> Result<Self, QuestionError> {
         let zone = words.text("tz").map_or(Ok(Zone::UTC), str::parse);
         let zone = zone.map_err(|error| QuestionError::new("tz", error))?;
-        let filter = words.text("filter").map_or_else(|| Ok(Filter::default()), str::parse);
-        let filter =
-            filter.map_err(|error: filter::FilterError| QuestionError::at("filter", error.column, error.message))?;
+        let read = |text| Filter::read(text, words.networks());
+        let filter = words.text("filter").map_or_else(|| Ok(Filter::default()), read);
+        let filter = filter.map_err(|error| QuestionError::at("filter", error.column, error.message))?;
         let mut exporters = Vec::new();
         for (column, text) in words.list("exporter") {
             let address = text.parse().map_err(|_| {
@@ -110,6 +112,7 @@ impl Scope {
                 .one_of("names", &[("0", false), ("1", true)])?
                 .unwrap_or_default()
                 .then(|| Arc::new(NoAsNames) as _),
+            networks: Arc::clone(words.networks()),
             is_limited: false,
         })
     }

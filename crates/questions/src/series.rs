@@ -110,7 +110,7 @@ impl SeriesQuestion {
         let groups = series.groups;
         let of_group = |group: &Group| FlowGroup {
             key: Record::of_group(keys, &group.keys, &scope.zone),
-            names: names::of_group(&scope.namer, keys, &group.keys),
+            names: names::of_group(&scope.namer, keys, &group.keys, &scope.networks),
             sums: group.sums.into(),
         };
         let of_step = |Step { begin, first, rest }: &Step| FlowStep {

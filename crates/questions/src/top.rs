@@ -149,7 +149,7 @@ impl TopQuestion {
         })?;
         let of_group = |Group { keys, sums }: &Group| FlowGroup {
             key: Record::of_group(&self.keys, keys, &scope.zone),
-            names: names::of_group(&scope.namer, &self.keys, keys),
+            names: names::of_group(&scope.namer, &self.keys, keys, &scope.networks),
             sums: FlowSums { distinct: (!distinct.is_empty()).then_some(sums.distinct), ..(*sums).into() },
         };
         Ok(FlowTop {

@@ -1,6 +1,9 @@
 //! The words of a question by name, as a query string or a command line has them.
 
+use std::sync::Arc;
+
 use columns::{COLUMNS, Id};
+use flow::Networks;
 
 use crate::error::QuestionError;
 
@@ -11,23 +14,36 @@ const QUOTED: usize = 32;
 
 /// The words of a question: names with their texts. An empty text counts as absent.
 #[derive(Clone, Debug, Default)]
-pub struct Words<'w>(Vec<(&'w str, &'w str)>);
+pub struct Words<'w> {
+    texts: Vec<(&'w str, &'w str)>,
+    networks: Arc<Networks>,
+}
 
 impl<'w> FromIterator<(&'w str, &'w str)> for Words<'w> {
     fn from_iter<I: IntoIterator<Item = (&'w str, &'w str)>>(words: I) -> Self {
-        Self(words.into_iter().collect())
+        Self { texts: words.into_iter().collect(), networks: Arc::default() }
     }
 }
 
 impl<'w> Words<'w> {
+    /// The same, with the networks that a filter can name, and whose names an answer has.
+    #[must_use]
+    pub fn knowing(self, networks: &Arc<Networks>) -> Self {
+        Self { networks: Arc::clone(networks), ..self }
+    }
+
+    pub(crate) fn networks(&self) -> &Arc<Networks> {
+        &self.networks
+    }
+
     /// Refuses names but these, names that are given twice, and texts that are too long.
     pub(crate) fn only(&self, known: &[&str]) -> Result<(), QuestionError> {
-        for (index, (name, text)) in self.0.iter().enumerate() {
+        for (index, (name, text)) in self.texts.iter().enumerate() {
             if !known.contains(name) {
                 let name = quoted(name);
                 return Err(QuestionError::new(&name, unknown(&name, "word of this question", known)));
             }
-            if self.0.iter().take(index).any(|(other, _)| other == name) {
+            if self.texts.iter().take(index).any(|(other, _)| other == name) {
                 return Err(QuestionError::new(name, "is given twice"));
             }
             if *name != "filter" && text.len() > LONGEST {
@@ -38,7 +54,7 @@ impl<'w> Words<'w> {
     }
 
     pub(crate) fn text(&self, name: &str) -> Option<&'w str> {
-        self.0.iter().find_map(|(known, text)| (*known == name && !text.trim().is_empty()).then_some(*text))
+        self.texts.iter().find_map(|(known, text)| (*known == name && !text.trim().is_empty()).then_some(*text))
     }
 
     /// The items of a list, each with its first column.

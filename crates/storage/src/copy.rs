@@ -23,6 +23,7 @@ use bytes::Bytes;
 use flow::Timestamp;
 
 use crate::batches::{Batches, Group, read};
+use crate::registrations::OPERATOR;
 use crate::{Presence, Store, StoreError, WriterState};
 
 /// Blocks are put together up to about this many octets.
@@ -130,7 +131,10 @@ impl<'c> Copy<'c> {
             if !sender.tags.is_empty() {
                 self.target.put_tags(sender.address, &sender.tags).await?;
             }
-            self.copied.senders += 1;
+            for network in &sender.networks {
+                self.target.put_network(network.prefix, Some(network)).await?;
+            }
+            self.copied.senders += u64::from(sender.address != OPERATOR);
         }
         let last: Vec<_> = senders.iter().filter_map(|sender| Some((sender.address, sender.last?))).collect();
         self.target.touch_senders(&last).await?;

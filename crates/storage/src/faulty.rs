@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use accounting::block::{Block, BlockKey, WriterId};
 use accounting::period::{Interval, Minute, PerPeriod, Period};
 use async_trait::async_trait;
-use flow::{FlushNumber, Prefix, Setting, Tag, Timestamp};
+use flow::{FlushNumber, Network, Prefix, Setting, Tag, Timestamp};
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -195,6 +195,10 @@ impl<S: Store> Registry for Faulty<S> {
 
     async fn put_tags(&self, address: IpAddr, tags: &[Tag]) -> Result<(), StoreError> {
         self.call(Call::AddPrefixes, self.store.put_tags(address, tags)).await
+    }
+
+    async fn put_network(&self, prefix: Prefix, network: Option<&Network>) -> Result<(), StoreError> {
+        self.call(Call::AddPrefixes, self.store.put_network(prefix, network)).await
     }
 
     async fn remove_prefixes(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<bool, StoreError> {

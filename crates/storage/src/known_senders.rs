@@ -127,7 +127,7 @@ fn write(
         "INSERT INTO known_sender (store, address, prefix, is_registered, number) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?;
     for ((address, part), Registration { is_registered, number }) in registrations {
-        let part = part.map(|part| part.to_string()).unwrap_or_default();
+        let part = part.as_ref().map(ToString::to_string).unwrap_or_default();
         insert.execute((store, address.to_string(), part, is_registered, number.cast_signed()))?;
     }
     drop(insert);
@@ -177,7 +177,7 @@ mod tests {
             (entry(2, None), registered(3)),
             (entry(3, None), removed(recent)),
         ];
-        known.confirm(newer.into(), NOW).await.unwrap();
+        known.confirm(newer.clone().into(), NOW).await.unwrap();
         drop(known);
         let known = open(&path, "redis:one");
         assert_eq!(known.registrations, newer.into());

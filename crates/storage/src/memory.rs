@@ -12,9 +12,9 @@ use accounting::block::{Block, BlockKey, WriterId};
 use accounting::period::{Interval, Minute, PerPeriod, Period};
 use async_trait::async_trait;
 use bytes::Bytes;
-use flow::{FlushNumber, Prefix, Setting, Tag, Timestamp};
+use flow::{FlushNumber, Network, Prefix, Setting, Tag, Timestamp};
 
-use crate::registrations::{Entry, Part, changes, tag_changes};
+use crate::registrations::{Entry, OPERATOR, Part, changes, network_changes, tag_changes};
 use crate::remarks::settled;
 use crate::selection::merged;
 use crate::{
@@ -53,7 +53,7 @@ struct Registered {
 impl Registered {
     fn sender(&self, address: IpAddr) -> Sender {
         let mut sender = Sender::new(address, self.last);
-        self.parts.iter().for_each(|part| sender.add(*part));
+        self.parts.iter().for_each(|part| sender.add(part.clone()));
         sender
     }
 }
@@ -90,7 +90,7 @@ impl Contents {
         let changed = change(parts);
         for (part, is_registered) in &changed {
             if *is_registered {
-                parts.insert(*part)
+                parts.insert(part.clone())
             } else {
                 parts.remove(part)
             };
@@ -99,9 +99,9 @@ impl Contents {
         changed.into_iter().for_each(|(part, _)| self.number((address, Some(part))));
     }
 
-    fn is_registered(&self, (address, part): Entry) -> bool {
-        let sender = self.senders.get(&address);
-        sender.is_some_and(|sender| part.is_none_or(|part| sender.parts.contains(&part)))
+    fn is_registered(&self, (address, part): &Entry) -> bool {
+        let sender = self.senders.get(address);
+        sender.is_some_and(|sender| part.as_ref().is_none_or(|part| sender.parts.contains(part)))
     }
 
     fn selected(&self, selection: Selection) -> impl Iterator<Item = Block> {
@@ -170,6 +170,11 @@ impl Registry for Memory {
         Ok(())
     }
 
+    async fn put_network(&self, prefix: Prefix, network: Option<&Network>) -> Result<(), StoreError> {
+        self.lock().change(OPERATOR, |parts| network_changes(parts.iter(), prefix, network));
+        Ok(())
+    }
+
     async fn remove_sender(&self, address: IpAddr) -> Result<bool, StoreError> {
         let mut contents = self.lock();
         let Some(removed) = contents.senders.remove(&address) else { return Ok(false) };
@@ -227,7 +232,7 @@ impl Registry for Memory {
     async fn registrations(&self) -> Result<Registrations, StoreError> {
         let contents = self.lock();
         let registration = |(entry, number): (&Entry, &u64)| {
-            (*entry, Registration { is_registered: contents.is_registered(*entry), number: *number })
+            (entry.clone(), Registration { is_registered: contents.is_registered(entry), number: *number })
         };
         Ok(contents.changes.iter().map(registration).collect())
     }
@@ -238,11 +243,11 @@ impl Registry for Memory {
             if contents.changes.get(entry).is_some_and(|stored| stored >= number) {
                 continue;
             }
-            contents.changes.insert(*entry, *number);
+            contents.changes.insert(entry.clone(), *number);
             match (part, is_registered) {
                 (None, true) => drop(contents.senders.entry(*address).or_default()),
                 (None, false) => drop(contents.senders.remove(address)),
-                (Some(part), true) => drop(contents.senders.entry(*address).or_default().parts.insert(*part)),
+                (Some(part), true) => drop(contents.senders.entry(*address).or_default().parts.insert(part.clone())),
                 (Some(part), false) => {
                     contents.senders.get_mut(address).map(|sender| sender.parts.remove(part));
                 }

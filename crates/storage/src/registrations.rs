@@ -8,11 +8,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 use std::time::Duration;
 
-use flow::{Prefix, PrefixError, Setting, Tag, TagError, Timestamp};
+use flow::{Network, NetworkError, Prefix, PrefixError, Setting, Tag, TagError, Timestamp};
 
 use crate::{Sender, StoreError};
 
@@ -23,8 +23,8 @@ pub const REMOVALS_KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
 #[cfg(any(feature = "redis", feature = "cassandra"))]
 pub(crate) const ADOPTED: u64 = 1;
 
-/// What is registered of a sender. Shows as the prefix, as `name=value`, or as `tag=word`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// What is registered of a sender. Shows as the prefix, as `name=value`, as `tag=word`, or as `network=` with its words.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
     /// A monitored prefix.
     Prefix(Prefix),
@@ -32,10 +32,18 @@ pub enum Part {
     Setting(Setting),
     /// A tag.
     Tag(Tag),
+    /// A network of the operator, which is of [`OPERATOR`].
+    Network(Box<Network>),
 }
+
+/// The address under which the networks of the operator are registered, as parts of a sender. No datagram has it as its
+/// source, so it is no sender; networks have what senders have: numbered changes, copies, and what a collector knows of them.
+pub const OPERATOR: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
 /// How a tag begins as a part.
 pub(crate) const TAG: &str = "tag=";
+/// How a network begins as a part.
+const NETWORK: &str = "network=";
 
 impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -43,6 +51,7 @@ impl fmt::Display for Part {
             Self::Prefix(prefix) => prefix.fmt(f),
             Self::Setting(setting) => setting.fmt(f),
             Self::Tag(tag) => write!(f, "{TAG}{tag}"),
+            Self::Network(network) => write!(f, "{NETWORK}{network}"),
         }
     }
 }
@@ -53,6 +62,9 @@ impl FromStr for Part {
     fn from_str(text: &str) -> Result<Self, StoreError> {
         let part = if let Some(tag) = text.strip_prefix(TAG) {
             tag.parse().map(Self::Tag).map_err(|error: TagError| error.to_string())
+        } else if let Some(network) = text.strip_prefix(NETWORK) {
+            let network = network.parse().map(Box::new).map(Self::Network);
+            network.map_err(|error: NetworkError| error.to_string())
         } else if text.contains('=') {
             text.parse().map(Self::Setting).map_err(|error| error.to_string())
         } else {
@@ -106,7 +118,7 @@ impl Differences {
         self.senders + self.prefixes + self.removed
     }
 
-    const fn add(&mut self, (_, part): Entry, is_registered: bool) {
+    const fn add(&mut self, (_, part): &Entry, is_registered: bool) {
         match (is_registered, part) {
             (true, None) => self.senders += 1,
             (true, Some(_)) => self.prefixes += 1,
@@ -135,11 +147,11 @@ pub fn merge(known: &Registrations, stored: &Registrations) -> Merged {
                 }
             }
         }
-        merged.current.insert(*entry, newest);
+        merged.current.insert(entry.clone(), newest);
         if newest.number > stored.number {
-            merged.lost.insert(*entry, newest);
+            merged.lost.insert(entry.clone(), newest);
             if newest.is_registered != stored.is_registered {
-                merged.differences.add(*entry, newest.is_registered);
+                merged.differences.add(entry, newest.is_registered);
             }
         }
     }
@@ -150,7 +162,7 @@ pub fn merge(known: &Registrations, stored: &Registrations) -> Merged {
 /// that it has now, unless that is the default.
 pub(crate) fn changes<'p>(parts: impl Iterator<Item = &'p Part>, settings: &[Setting]) -> BTreeMap<Part, bool> {
     let is_replaced = |part: &&Part| matches!(part, Part::Setting(old) if settings.iter().any(|setting| setting.name() == old.name() && setting != old));
-    let removed = parts.filter(is_replaced).map(|part| (*part, false));
+    let removed = parts.filter(is_replaced).map(|part| (part.clone(), false));
     let added = settings.iter().filter(|setting| !setting.is_default()).map(|setting| (Part::Setting(*setting), true));
     removed.chain(added).collect()
 }
@@ -158,8 +170,25 @@ pub(crate) fn changes<'p>(parts: impl Iterator<Item = &'p Part>, settings: &[Set
 /// What new tags change in the parts of a sender.
 pub(crate) fn tag_changes<'p>(parts: impl Iterator<Item = &'p Part>, tags: &[Tag]) -> BTreeMap<Part, bool> {
     let is_replaced = |part: &&Part| matches!(part, Part::Tag(old) if !tags.contains(old));
-    let removed = parts.filter(is_replaced).map(|part| (*part, false));
+    let removed = parts.filter(is_replaced).map(|part| (part.clone(), false));
     removed.chain(tags.iter().map(|tag| (Part::Tag(*tag), true))).collect()
+}
+
+/// What a changed network changes in the parts of the operator; `None` removes it.
+pub(crate) fn network_changes<'p>(
+    parts: impl Iterator<Item = &'p Part>,
+    prefix: Prefix,
+    network: Option<&Network>,
+) -> BTreeMap<Part, bool> {
+    let is_replaced =
+        |part: &&Part| matches!(part, Part::Network(old) if old.prefix == prefix && Some(&**old) != network);
+    let removed = parts.filter(is_replaced).map(|part| (part.clone(), false));
+    removed.chain(network.map(|network| (Part::Network(Box::new(network.clone())), true))).collect()
+}
+
+/// How the network of a prefix begins as a part.
+pub(crate) fn network_start(prefix: Prefix) -> String {
+    format!("{NETWORK}{prefix} ")
 }
 
 /// The registered senders, by address, without the times of their last datagrams.
@@ -169,7 +198,7 @@ pub fn senders(registrations: &Registrations) -> Vec<Sender> {
     for ((address, part), _) in registrations.iter().filter(|(_, registration)| registration.is_registered) {
         match (part, senders.last_mut()) {
             (None, _) => senders.push(Sender::new(*address, None)),
-            (Some(part), Some(sender)) if sender.address == *address => sender.add(*part),
+            (Some(part), Some(sender)) if sender.address == *address => sender.add(part.clone()),
             // Left of a sender that was removed.
             (Some(_), _) => {}
         }
@@ -181,9 +210,10 @@ pub fn senders(registrations: &Registrations) -> Vec<Sender> {
 #[must_use]
 pub fn unnumbered(senders: &[Sender]) -> Registrations {
     let registration = Registration { is_registered: true, number: 0 };
-    let entries = senders.iter().flat_map(|Sender { address, prefixes, settings, tags, .. }| {
+    let entries = senders.iter().flat_map(|Sender { address, prefixes, settings, tags, networks, .. }| {
         let prefixes = prefixes.iter().copied().map(Part::Prefix);
         let parts = prefixes.chain(settings.changed().map(Part::Setting)).chain(tags.iter().copied().map(Part::Tag));
+        let parts = parts.chain(networks.iter().cloned().map(Box::new).map(Part::Network));
         std::iter::once((*address, None)).chain(parts.map(|part| (*address, Some(part))))
     });
     entries.map(|entry| (entry, registration)).collect()

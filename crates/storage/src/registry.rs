@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use async_trait::async_trait;
-use flow::{Prefix, SenderSettings, Setting, Tag, Timestamp};
+use flow::{Network, Prefix, SenderSettings, Setting, Tag, Timestamp};
 
 use crate::registrations::{Part, Registrations, unnumbered};
 use crate::{Remark, Remarks, StoreError};
@@ -21,17 +21,22 @@ pub struct Sender {
     pub tags: Vec<Tag>,
     /// When its last datagram was received.
     pub last: Option<Timestamp>,
+    /// The networks of the [operator](crate::registrations::OPERATOR), which is listed among the senders and is none.
+    pub networks: Vec<Network>,
 }
 
 impl Sender {
     /// A sender without prefixes and tags, and with all settings at their defaults.
-    pub(crate) fn new(address: IpAddr, last: Option<Timestamp>) -> Self {
-        Self { address, prefixes: Vec::new(), settings: SenderSettings::default(), tags: Vec::new(), last }
+    #[must_use]
+    pub fn new(address: IpAddr, last: Option<Timestamp>) -> Self {
+        let settings = SenderSettings::default();
+        Self { address, prefixes: Vec::new(), settings, tags: Vec::new(), last, networks: Vec::new() }
     }
 
     /// Adds a part of it. Prefixes have to be sorted afterwards, unless they are added in order.
     pub(crate) fn add(&mut self, part: Part) {
         match part {
+            Part::Network(network) => self.networks.push(*network),
             Part::Prefix(prefix) => self.prefixes.push(prefix),
             Part::Setting(setting) => self.settings.set(setting),
             Part::Tag(tag) => {
@@ -46,7 +51,7 @@ impl Sender {
 /// The senders of a store. Every call may be repeated without harm.
 #[async_trait]
 pub trait Registry: Send + Sync {
-    /// All registered senders, sorted by address.
+    /// All registered senders, sorted by address; the [operator](crate::registrations::OPERATOR) is among them if it has networks.
     async fn senders(&self) -> Result<Vec<Sender>, StoreError>;
 
     /// One sender.
@@ -63,6 +68,10 @@ pub trait Registry: Send + Sync {
 
     /// Registers the sender unless it is registered, and replaces its tags.
     async fn put_tags(&self, address: IpAddr, tags: &[Tag]) -> Result<(), StoreError>;
+
+    /// Replaces the network of this prefix, or removes it. Networks are listed as those of the
+    /// [operator](crate::registrations::OPERATOR).
+    async fn put_network(&self, prefix: Prefix, network: Option<&Network>) -> Result<(), StoreError>;
 
     /// Removes the sender with its prefixes, settings and tags; what was counted for it stays. `false` when there is no such sender. A store on
     /// this machine's disk keeps its templates until a [flush](crate::Store::put_flush) no longer needs them; others remove

@@ -379,7 +379,7 @@ async fn removals_are_forgotten_after_three_months() {
     let ago = |age: Duration| u64::try_from((now - age).as_millis()).expect("a number");
     let day = Duration::from_secs(24 * 3600);
     let removed = |age| Registration { is_registered: false, number: ago(age) };
-    let both = Registrations::from([(old, removed(91 * day)), (recent, removed(89 * day))]);
+    let both = Registrations::from([(old, removed(91 * day)), (recent.clone(), removed(89 * day))]);
     store.put_registrations(&both).await.unwrap();
     assert_eq!(store.registrations().await.unwrap(), both);
     assert_eq!(store.registrations().await.unwrap(), [(recent, removed(89 * day))].into());

@@ -67,7 +67,7 @@ fn prefix(number: u8) -> Prefix {
 }
 
 fn registered(registrations: &Registrations) -> BTreeSet<Entry> {
-    registrations.iter().filter(|(_, of)| of.is_registered).map(|(entry, _)| *entry).collect()
+    registrations.iter().filter(|(_, of)| of.is_registered).map(|(entry, _)| entry.clone()).collect()
 }
 
 #[derive(Default)]

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use ::filter::FilterError;
 use columns::Row;
+use flow::Networks;
 
 /// The most tests of a filter. A list is one test, or two for words that mean either end.
 pub const MOST_TESTS: usize = 256;
@@ -15,6 +16,24 @@ pub const MOST_TESTS: usize = 256;
 pub struct Filter(::filter::Filter);
 
 impl Filter {
+    /// Reads a filter, in which the words of these networks mean their addresses.
+    ///
+    /// # Errors
+    /// If the text is no filter, or makes too many tests.
+    pub fn read(text: &str, networks: &Networks) -> Result<Self, FilterError> {
+        let filter = ::filter::Filter::read(text, networks)?;
+        match filter.tests() {
+            ..=MOST_TESTS => Ok(Self(filter)),
+            tests => {
+                let message = format!(
+                    "the filter makes {tests} tests of each flow, which is more than {MOST_TESTS}: use lists, such as \
+                     port in [80, 443]"
+                );
+                Err(FilterError { column: 1, message })
+            }
+        }
+    }
+
     /// Whether a flow matches.
     #[must_use]
     pub fn passes(&self, row: &Row) -> bool {
@@ -26,17 +45,7 @@ impl FromStr for Filter {
     type Err = FilterError;
 
     fn from_str(text: &str) -> Result<Self, FilterError> {
-        let filter: ::filter::Filter = text.parse()?;
-        match filter.tests() {
-            ..=MOST_TESTS => Ok(Self(filter)),
-            tests => {
-                let message = format!(
-                    "the filter makes {tests} tests of each flow, which is more than {MOST_TESTS}: use lists, such as \
-                     port in [80, 443]"
-                );
-                Err(FilterError { column: 1, message })
-            }
-        }
+        Self::read(text, &Networks::default())
     }
 }
 

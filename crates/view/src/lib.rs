@@ -23,7 +23,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use flow::{Durations, Timestamp};
+use flow::{Durations, Networks, Timestamp};
 use names::{AsNames, NoAsNames};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -58,6 +58,8 @@ pub trait View: Debug + Send + Sync {
     fn as_names(&self) -> Arc<dyn AsNames> {
         Arc::new(NoAsNames)
     }
+    /// The networks of the operator.
+    fn networks(&self) -> Arc<Networks>;
 }
 
 /// The collector as a whole.

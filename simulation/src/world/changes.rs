@@ -150,7 +150,7 @@ impl World {
         self.changes.set();
         self.story.push(format!("{:?}", self.changes.settings));
         if let Some(process) = &mut self.process {
-            process.registrations.set_own(self.changes.settings.own_networks());
+            process.registrations.set_stated(&self.changes.settings.stated());
             for shard in &process.shards {
                 shard.lock().unwrap_or_else(PoisonError::into_inner).set_rules(rules(self.changes.settings));
             }

@@ -18,6 +18,8 @@ use crate::Api;
 use crate::auth::KeySenders;
 use crate::error::Error;
 use crate::json::{Json as Document, JsonPath, Quoted, members, unknown_key};
+use crate::naming::{Naming, OfNaming};
+use crate::parameters::Parameters;
 use crate::parameters::documentation::OfSender;
 use crate::parameters::monitorable;
 
@@ -83,11 +85,18 @@ struct PrefixView {
     prefix: IpAddr,
     #[serde(rename = "prefixLen")]
     prefix_len: u8,
+    /// What the network around it is called; with `names=1` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network: Option<String>,
 }
 
-impl From<Sender> for SenderView {
-    fn from(sender: Sender) -> Self {
-        let view = |prefix: &Prefix| PrefixView { prefix: prefix.address(), prefix_len: prefix.length() };
+impl SenderView {
+    fn new(sender: Sender, naming: &Naming) -> Self {
+        let view = |prefix: &Prefix| PrefixView {
+            prefix: prefix.address(),
+            prefix_len: prefix.length(),
+            network: naming.of_prefix(*prefix),
+        };
         Self {
             ip: sender.address,
             last: sender.last.map(|last| last.to_string()),
@@ -103,15 +112,18 @@ impl From<Sender> for SenderView {
     get,
     path = "/senders",
     operation_id = "senders",
+    params(OfNaming),
     responses((status = 200, description = "The senders, by address", body = [SenderView]))
 )]
 pub(crate) async fn list(
     State(api): State<Api>,
     limits: Option<Extension<KeySenders>>,
+    parameters: Parameters,
 ) -> Result<Json<Vec<SenderView>>, Error> {
-    let senders = api.store.senders().await?.into_iter();
+    let naming = Naming::read(&parameters)?;
+    let senders = api.in_force().await?.senders.into_iter();
     let shown = senders.filter(|sender| limits.as_ref().is_none_or(|limits| limits.include(sender.address)));
-    Ok(Json(shown.map(SenderView::from).collect()))
+    Ok(Json(shown.map(|sender| SenderView::new(sender, &naming)).collect()))
 }
 
 /// Shows a sender.
@@ -119,11 +131,15 @@ pub(crate) async fn list(
     get,
     path = "/senders/{sender}",
     operation_id = "sender",
-    params(OfSender),
+    params(OfSender, OfNaming),
     responses((status = 200, description = "The sender", body = SenderView))
 )]
-pub(crate) async fn show(State(api): State<Api>, sender: SenderAddress) -> Result<Json<SenderView>, Error> {
-    stored(&api, sender.0).await
+pub(crate) async fn show(
+    State(api): State<Api>,
+    sender: SenderAddress,
+    parameters: Parameters,
+) -> Result<Json<SenderView>, Error> {
+    stored(&api, sender.0, &Naming::read(&parameters)?).await
 }
 
 /// Registers a sender, adds prefixes to it, or changes its settings or tags.
@@ -146,6 +162,7 @@ pub(crate) async fn add(
              GET /unknown lists"
         )));
     }
+    changeable(&api, address)?;
     let Change { prefixes, settings, tags } = read_change(&body)?;
     change(&api, move |store| async move {
         store.add_prefixes(address, &prefixes).await?;
@@ -158,7 +175,7 @@ pub(crate) async fn add(
         }
     })
     .await?;
-    stored(&api, address).await
+    stored(&api, address, &Naming::NONE).await
 }
 
 /// The result of a removal.
@@ -185,28 +202,57 @@ pub(crate) async fn remove(
     SenderAddress(address): SenderAddress,
     body: Bytes,
 ) -> Result<Json<Remaining>, Error> {
+    changeable(&api, address)?;
+    if address.is_unspecified() {
+        return Err(unknown_sender(address));
+    }
     if body.is_empty() {
         let known = change(&api, move |store| async move { store.remove_sender(address).await }).await?;
         let Json(done) = index::show().await;
         return if known { Ok(Json(Remaining::Nothing(done))) } else { Err(unknown_sender(address)) };
     }
     let prefixes = read_prefixes(&body)?;
+    of_its_own(&api, address, &prefixes).await?;
     let known = change(&api, move |store| async move { store.remove_prefixes(address, &prefixes).await }).await?;
     if !known {
         return Err(unknown_sender(address));
     }
-    let Json(sender) = stored(&api, address).await?;
+    let Json(sender) = stored(&api, address, &Naming::NONE).await?;
     Ok(Json(Remaining::Sender(Box::new(sender))))
 }
 
-async fn stored(api: &Api, address: IpAddr) -> Result<Json<SenderView>, Error> {
-    let sender = api.store.sender(address).await?.ok_or_else(|| unknown_sender(address))?;
-    Ok(Json(sender.into()))
+async fn stored(api: &Api, address: IpAddr, naming: &Naming) -> Result<Json<SenderView>, Error> {
+    let sender = api.sender(address).await?.ok_or_else(|| unknown_sender(address))?;
+    Ok(Json(SenderView::new(sender, naming)))
+}
+
+/// Refuses to change a sender that the configuration states.
+fn changeable(api: &Api, address: IpAddr) -> Result<(), Error> {
+    match api.stated.place_of_sender(address) {
+        Some(place) => Err(Error::BadRequest(format!(
+            "{address} is stated in the configuration ({place}): change it there, and reload the collector (systemctl reload \
+             netflow, or SIGHUP)"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Refuses to remove prefixes that a sender counts only because they are networks.
+async fn of_its_own(api: &Api, address: IpAddr, prefixes: &[Prefix]) -> Result<(), Error> {
+    let Some(sender) = api.sender(address).await? else { return Err(unknown_sender(address)) };
+    let registered = api.store.sender(address).await?.map(|sender| sender.prefixes).unwrap_or_default();
+    match prefixes.iter().find(|prefix| sender.prefixes.contains(prefix) && !registered.contains(prefix)) {
+        Some(prefix) => Err(Error::BadRequest(format!(
+            "{address} counts {prefix} because it is one of the networks: change the senders of the network, see \
+             GET /networks/{prefix}"
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Changes the senders and notifies the collector. In a task of its own: a client that hangs up must not leave a change
 /// that the collector does not learn of.
-async fn change<T, F>(api: &Api, change: impl FnOnce(Arc<dyn Store>) -> F) -> Result<T, Error>
+pub(super) async fn change<T, F>(api: &Api, change: impl FnOnce(Arc<dyn Store>) -> F) -> Result<T, Error>
 where
     T: Send + 'static,
     F: Future<Output = Result<T, StoreError>> + Send + 'static,

@@ -39,6 +39,9 @@ pub(crate) struct Series {
     #[serde(skip_serializing_if = "Option::is_none")]
     senders: Option<Vec<String>>,
     prefix: String,
+    /// What the network around the prefix is called; with `names=1` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network: Option<String>,
     name: String,
     /// What its value is called, by its field; with `names=1` only, and only if it has a name.
     #[serde(skip_serializing_if = "NamesView::is_empty")]
@@ -257,7 +260,7 @@ async fn answer(api: Api, asker: Asker, selected: Selected, question: Question) 
     let ranges = question.steps.iter().map(|step| kept.left_of(question.step, *step));
     let ask = |range| selected.addresses().map(move |sender| storage::Question { range, sender, prefix, tables });
     let mut answers = Answers::to_sums(ranges.flat_map(ask).collect(), selected.len());
-    let names = api.value_names(question.naming, &selected, [question.name.field].into_iter());
+    let names = api.value_names(&question.naming, &selected, [question.name.field].into_iter());
     let (of_points, of_interface) = (Arc::clone(&question), names.interfaces.clone());
     let sum = move |number: usize, Totals { tables, senders, damaged }: Totals| {
         let step = of_points.steps.get(number).copied();
@@ -280,6 +283,7 @@ async fn answer(api: Api, asker: Asker, selected: Selected, question: Question) 
         sender: selected.text().to_owned(),
         senders: parts.view(),
         prefix: prefix.to_string(),
+        network: question.naming.of_prefix(prefix),
         name: question.name.to_string(),
         names: names.of(question.name, range),
         interfaces: names.interfaces.listed(question.name, range),

@@ -159,10 +159,10 @@ async fn answer(
         }
     }
     let fields = names.iter().flat_map(|(names, _)| names.iter().map(|(_, name)| name.field));
-    let value_names = api.value_names(naming, &selected, fields);
+    let value_names = api.value_names(&naming, &selected, fields);
     let take = move |number: usize, Totals { tables, senders, damaged }: Totals| {
         let Some((names, range)) = names.get(number) else { return Default::default() };
-        ((counted(&tables, names, naming, (&value_names, *range)), senders), damaged)
+        ((counted(&tables, names, &naming, (&value_names, *range)), senders), damaged)
     };
     let answers = api.answers(&asker, &mut Answers::to_sums(asked, selected.len()), take).await?;
     let (answers, damaged): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
@@ -215,7 +215,7 @@ impl Date {
 fn counted(
     tables: &Tables,
     names: &[(String, Name)],
-    naming: Naming,
+    naming: &Naming,
     (value_names, range): (&ValueNames, Range),
 ) -> Vec<Counted> {
     let mut counted = Vec::new();
@@ -228,7 +228,7 @@ fn counted(
         for direction in Direction::ALL {
             if let Some(counters) = tables.get(direction, *name) {
                 // With names, the number of a value is in the name of its counter, however it was written.
-                let shown = if naming == Naming::Both { name.to_string() } else { text.clone() };
+                let shown = if naming.is_wanted() { name.to_string() } else { text.clone() };
                 let interface = value_names.interfaces.of(*name, range, counters.bytes);
                 push(shown, value_names.of(*name, range), name.field, direction, counters, interface);
             }

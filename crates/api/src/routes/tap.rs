@@ -14,11 +14,11 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use flow::{Counters, FlowRecord};
+use flow::{Counters, FlowRecord, Networks};
 use hyper::body::Frame;
 use names::AsNames;
 use serde::Serialize;
-use tap::{Filter, Seen, Tap};
+use tap::{Seen, Tap};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 use crate::Api;
@@ -68,6 +68,12 @@ pub(crate) struct TapLine {
 #[serde(rename_all = "camelCase")]
 #[schema(as = TapNames)]
 struct NamesView {
+    /// The network around the source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<String>,
+    /// The network around the destination.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    destination: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     source_as: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,11 +81,13 @@ struct NamesView {
 }
 
 impl NamesView {
-    /// `None` if no AS of the flow has a name.
-    fn of(flow: &FlowRecord, of_as: &dyn AsNames) -> Option<Self> {
+    /// `None` if neither an AS nor an address of the flow has a name.
+    fn of(flow: &FlowRecord, of_as: &dyn AsNames, networks: &Networks) -> Option<Self> {
         let [source_as, destination_as] =
             [flow.source_as, flow.destination_as].map(|asn| of_as.of_as(asn).map(str::to_owned));
-        (source_as.is_some() || destination_as.is_some()).then_some(Self { source_as, destination_as })
+        let [source, destination] = [flow.source, flow.destination].map(|address| networks.label(address));
+        let is_named = [&source_as, &destination_as, &source, &destination].into_iter().any(Option::is_some);
+        is_named.then_some(Self { source, destination, source_as, destination_as })
     }
 }
 
@@ -187,8 +195,11 @@ pub(crate) async fn show(
     parameters: Parameters,
 ) -> Result<Response, Error> {
     parameters.only(&["exporter", "filter", "names"])?;
-    let named = (Naming::read(&parameters)? == Naming::Both).then(|| api.clone());
-    let filter = parameters.read::<Filter>("filter")?.unwrap_or_default();
+    let naming = Naming::read(&parameters)?;
+    let named = naming.is_wanted().then(|| api.clone());
+    // A key that is limited to some senders knows none.
+    let names_networks = senders.is_none();
+    let filter = parameters.filter()?;
     let exporter = parameters.read::<IpAddr>("exporter")?.map(flow::canonical);
     let exporters = match (senders, exporter) {
         (None, None) => None,
@@ -201,7 +212,17 @@ pub(crate) async fn show(
     let mut fetches = interval(FETCH);
     fetches.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let connection = connection.map(|Extension(connection)| (connection, party));
-    let lines = Lines { tap, named, fetches, more: false, reported: None, connection, _working: None, ended: false };
+    let lines = Lines {
+        tap,
+        named,
+        names_networks,
+        fetches,
+        more: false,
+        reported: None,
+        connection,
+        _working: None,
+        ended: false,
+    };
     Ok(([(header::CONTENT_TYPE, HeaderValue::from_static(LINES))], Body::new(lines)).into_response())
 }
 
@@ -210,6 +231,8 @@ struct Lines {
     tap: Tap,
     /// Who knows the names of AS, if lines have them.
     named: Option<Api>,
+    /// Whether addresses have the names of networks.
+    names_networks: bool,
     fetches: Interval,
     /// Whether more flows are queued than were fetched.
     more: bool,
@@ -254,8 +277,9 @@ impl Lines {
         let mut lines = Vec::new();
         // For these lines only: a client can listen for days.
         let of_as = self.named.as_ref().map(Api::as_names);
+        let networks = self.named.as_ref().filter(|_| self.names_networks).map(Api::known_networks).unwrap_or_default();
         for seen in seen.iter().flatten() {
-            let names = of_as.as_ref().and_then(|of_as| NamesView::of(&seen.flow, &**of_as));
+            let names = of_as.as_ref().and_then(|of_as| NamesView::of(&seen.flow, &**of_as, &networks));
             line(&TapLine { names, ..TapLine::from(seen) }, &mut lines);
         }
         let (dropped, now) = (self.tap.dropped(), Instant::now());

@@ -35,6 +35,9 @@ pub(crate) struct Top {
     #[serde(skip_serializing_if = "Option::is_none")]
     senders: Option<Vec<String>>,
     prefix: String,
+    /// What the network around the prefix is called; with `names=1` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network: Option<String>,
     direction: &'static str,
     field: &'static str,
     /// The counter that they are sorted by.
@@ -223,7 +226,7 @@ async fn answer(api: Api, asker: Asker, selected: Selected, question: Question) 
     let remarks = api.remarks(&asker, &parts, (prefix, range), &question.zone, LocalTraffic::Apart).await?;
     let sorted = tables.rows_of(question.field).count() * SORTED_BYTES;
     let sender = selected.text().to_owned();
-    let names = api.value_names(question.naming, &selected, [question.field].into_iter());
+    let names = api.value_names(&question.naming, &selected, [question.field].into_iter());
     let answer = move || damage_noted(question.answer(sender, &parts, (&tables, remarks), &names), damaged);
     api.work(asker.party, sorted, answer).await
 }
@@ -251,6 +254,7 @@ impl Question {
             sender,
             senders: parts.view(),
             prefix: self.prefix.to_string(),
+            network: self.naming.of_prefix(self.prefix),
             direction: self.direction.name(),
             field: self.field.name(),
             by,

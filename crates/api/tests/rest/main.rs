@@ -20,6 +20,7 @@ mod flows;
 mod groups;
 mod headers;
 mod interfaces;
+mod networks;
 mod openapi;
 mod ranges;
 mod remarks;

@@ -149,6 +149,9 @@ impl Registry for Broken {
     async fn put_tags(&self, _: IpAddr, _: &[Tag]) -> Result<(), StoreError> {
         self.fail().await
     }
+    async fn put_network(&self, _: Prefix, _: Option<&flow::Network>) -> Result<(), StoreError> {
+        self.fail().await
+    }
     async fn remove_sender(&self, _: IpAddr) -> Result<bool, StoreError> {
         self.fail().await
     }

@@ -119,6 +119,11 @@ impl View for MadeUp {
         vec![Unknown { address, relay, datagrams: 3, last: STARTED, protocol: Some("ipfix") }]
     }
 
+    fn networks(&self) -> Arc<flow::Networks> {
+        let texts = ["192.0.2.0/24 name=office customer=customer-a", "2001:db8::/32 customer=customer-b"];
+        Arc::new(texts.iter().map(|text| text.parse::<flow::Network>().unwrap()).collect())
+    }
+
     fn as_names(&self) -> Arc<dyn AsNames> {
         Arc::new(Named)
     }

@@ -46,8 +46,7 @@ fn as_toml(loaded: &Loaded, keys: &[&Key]) -> String {
 
 fn as_json(loaded: &Loaded, keys: &[&Key]) -> String {
     let value = |literal: Option<String>| match literal {
-        // Every literal is JSON as well.
-        Some(literal) => serde_json::from_str(&literal).unwrap_or(Value::String(literal)),
+        Some(literal) => json_of(literal),
         None => HIDDEN.into(),
     };
     let entry = |key: &&Key| {
@@ -59,6 +58,14 @@ fn as_json(loaded: &Loaded, keys: &[&Key]) -> String {
         (key.name.to_owned(), shown)
     };
     format!("{:#}\n", Value::Object(keys.iter().map(entry).collect::<Map<_, _>>()))
+}
+
+/// Every literal is JSON as well, except tables.
+fn json_of(literal: String) -> Value {
+    let table = || format!("value = {literal}").parse::<toml::Table>().ok();
+    let read = serde_json::from_str(&literal).ok();
+    let read = read.or_else(|| serde_json::to_value(table()?.get("value")?).ok());
+    read.unwrap_or(Value::String(literal))
 }
 
 fn origin(loaded: &Loaded, key: &Key) -> String {

@@ -44,8 +44,8 @@ pub(crate) fn run(loaded: Loaded, arguments: &Arguments) -> Result<ExitCode, Fai
     let writer = identity(&arguments.files).or_exit(ExitCode::Input)?;
     let runtime = Runtime::new().or_exit(ExitCode::Failure)?;
     runtime.block_on(async {
-        let (rules, own) = (config.rules(), config.own_networks());
-        let begun = Replay::begin(store, writer, rules, own, config.flush_interval, config.keep());
+        let (rules, own) = (config.rules(), config.stated());
+        let begun = Replay::begin(store, writer, rules, &own, config.flush_interval, config.keep());
         let mut replay = begun.await.or_exit(ExitCode::Store)?;
         let mut progress = Progress::new();
         let read = replay_files(&mut replay, &arguments.files, &mut progress).await;

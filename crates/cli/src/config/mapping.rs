@@ -1,12 +1,14 @@
 //! Maps the configuration to the settings of the collector, the journal and the stores. Nothing else does.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::thread;
 
 use accounting::period::PerPeriod;
-use accounting::tally::{OwnNetworks, TallySettings};
+use accounting::tally::TallySettings;
 use collector::{Keep, Origins, Reloadable, Settings};
 use pipeline::Rules;
+use storage::Stated;
 #[cfg(feature = "cassandra")]
 use storage::cassandra::CassandraSettings;
 #[cfg(feature = "redis")]
@@ -45,7 +47,7 @@ impl Config {
         Reloadable {
             listen: self.listen(),
             rules: self.rules(),
-            own_networks: self.own_networks(),
+            stated: Arc::new(self.stated()),
             flush_interval: self.flush_interval,
             keep: self.keep(),
             journal: self.journal_settings(),
@@ -75,12 +77,10 @@ impl Config {
         }
     }
 
-    /// The networks of the operator.
-    pub(crate) fn own_networks(&self) -> OwnNetworks {
-        match self.networks.own.as_slice() {
-            [] => OwnNetworks::default(),
-            own => OwnNetworks::stated(own),
-        }
+    /// The networks and senders of the configuration.
+    pub(crate) fn stated(&self) -> Stated {
+        let networks = self.networks.named.iter().map(|stated| (stated.value.clone(), stated.place.clone()));
+        Stated { own: self.networks.own.clone(), networks: networks.collect(), senders: Vec::new() }
     }
 
     /// The names of the readers of the log.

@@ -5,13 +5,13 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeString, DeTable, DeValue};
 
 use super::Config;
 use super::error::Problem;
 use super::key::{ENVIRONMENT_PREFIX, Key};
 use super::reference;
-use super::value::{Content, Value};
+use super::value::{Content, Member, Value};
 
 /// Where a value that is not the default comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +43,10 @@ pub(super) fn apply_file(
             problems.push(Problem::in_file(path, text, misfit.span, &message));
         }
     }
+    for (at, place) in config.places() {
+        let line = text.get(..at).unwrap_or_default().matches('\n').count() + 1;
+        *place = format!("{}:{line}", path.display());
+    }
 }
 
 /// Applies all variables that start with `NETFLOW__`; appends their errors to `problems`.
@@ -73,7 +77,18 @@ fn apply_variable(name: &str, value: OsString, config: &mut Config, origins: &mu
     origins.insert(key.name, Origin::Environment);
     (key.value)(config)
         .read(&Value { content: Content::Variable(text), span })
-        .map_err(|misfit| format!("{name} {}", misfit.message))
+        .map_err(|misfit| format!("{name} {}", misfit.message))?;
+    for (_, place) in config.places().filter(|(_, place)| place.is_empty()) {
+        name.clone_into(place);
+    }
+    Ok(())
+}
+
+impl Config {
+    /// Where each table begins, and the place where its origin is written.
+    fn places(&mut self) -> impl Iterator<Item = (usize, &mut String)> {
+        self.networks.named.iter_mut().map(|stated| (stated.at, &mut stated.place))
+    }
 }
 
 /// Walks through the tables of a file.
@@ -127,7 +142,14 @@ fn value_of(value: &Spanned<DeValue<'_>>) -> Value {
         DeValue::Array(items) => Content::List(items.iter().map(value_of).collect()),
         DeValue::Float(_) => Content::Other("a fraction"),
         DeValue::Datetime(_) => Content::Other("a date"),
-        DeValue::Table(_) => Content::Other("a table"),
+        DeValue::Table(members) => {
+            let member = |(name, value): (&Spanned<DeString<'_>>, &Spanned<DeValue<'_>>)| Member {
+                name: name.get_ref().to_string(),
+                span: name.span(),
+                value: value_of(value),
+            };
+            Content::Table(members.iter().map(member).collect())
+        }
     };
     Value { content, span: value.span() }
 }

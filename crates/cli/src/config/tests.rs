@@ -64,6 +64,11 @@ const CHANGED: &[(&str, &str, &str)] = &[
     ("server.nameMemory", "\"1GiB\"", "1GiB"),
     ("accounting.fields", "[\"proto\", \"inif\"]", "inif,proto"),
     ("networks.own", "[\"10.0.0.0/8\"]", "10.0.0.0/8"),
+    (
+        "networks.named",
+        "[{ prefix = \"192.0.2.0/24\", name = \"office\", customer = \"customer-a\", tags = [\"b\", \"a\"], as = 64500, senders = [] }, { prefix = \"2001:db8::/32\" }]",
+        "192.0.2.0/24 name=office customer=customer-a tags=a,b as=64500 senders=none; 2001:db8::/32",
+    ),
     ("origins.files", "[\"/a.mmdb\", \"b c.tsv\"]", "/a.mmdb, b c.tsv"),
     ("origins.order", "[\"files\", \"exporter\"]", "files, exporter"),
     ("interfaces.known", "[\"192.0.2.1 5 wan 1G to X\", \"::1 2 lo\"]", "192.0.2.1 5 wan 1G to X, ::1 2 lo"),

@@ -28,10 +28,20 @@ pub(super) enum Content {
     Number(Option<i64>),
     Boolean(bool),
     List(Vec<Value>),
+    Table(Vec<Member>),
     /// An environment variable.
     Variable(String),
-    /// A type that no key has: a fraction, a date, a table.
+    /// A type that no key has: a fraction, a date.
     Other(&'static str),
+}
+
+/// A key of a table, and its value.
+#[derive(Clone, Debug)]
+pub(super) struct Member {
+    pub(super) name: String,
+    /// Of the name.
+    pub(super) span: Range<usize>,
+    pub(super) value: Value,
 }
 
 /// Why a value is not allowed.
@@ -47,7 +57,7 @@ pub(super) fn alternatives(words: &[&str]) -> String {
 }
 
 impl Value {
-    fn misfit(&self, message: impl Into<String>) -> Misfit {
+    pub(super) fn misfit(&self, message: impl Into<String>) -> Misfit {
         Misfit { span: self.span.clone(), message: message.into() }
     }
 
@@ -58,9 +68,15 @@ impl Value {
             Content::Number(_) => "a number",
             Content::Boolean(_) => "true or false",
             Content::List(_) => "a list",
+            Content::Table(_) => "a table",
             Content::Other(name) => name,
         };
         self.misfit(format!("is {given}; it must be {needed}"))
+    }
+
+    /// The text of an environment variable.
+    pub(super) fn variable(&self) -> Option<&str> {
+        if let Content::Variable(text) = &self.content { Some(text) } else { None }
     }
 
     /// Any text.
@@ -211,6 +227,23 @@ impl Value {
         match &self.content {
             Content::Variable(text) => Self { content: Content::Variable(text.trim().to_owned()), ..self.clone() },
             _ => self.clone(),
+        }
+    }
+
+    /// A table.
+    pub(super) fn table(&self) -> Result<&[Member], Misfit> {
+        match &self.content {
+            Content::Table(members) => Ok(members),
+            _ => Err(self.wrong_type("a table")),
+        }
+    }
+
+    /// Text, a number, or a list of these, as a text with commas.
+    pub(super) fn words(&self) -> Result<String, Misfit> {
+        match &self.content {
+            Content::Number(Some(number)) => Ok(number.to_string()),
+            Content::List(items) => Ok(items.iter().map(Self::words).collect::<Result<Vec<_>, _>>()?.join(",")),
+            _ => self.text().map(str::to_owned).map_err(|_| self.wrong_type("text in quotes, a number, or a list")),
         }
     }
 

@@ -8,10 +8,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use accounting::field::{Field, FieldSet};
-use flow::Prefix;
+use flow::{Network, Prefix};
 use interfaces::Known;
 use origin::{Order, Source};
 
+use super::tables::{self, Stated};
 use super::value::{Misfit, Value};
 use super::{Secret, unit};
 
@@ -53,6 +54,8 @@ pub(crate) enum ValueKind<'a> {
     Prefixes(&'a mut Vec<Prefix>),
     /// Interfaces of routers; may be empty.
     Interfaces(&'a mut Vec<Known>),
+    /// Networks with names, each a table.
+    Networks(&'a mut Vec<Stated<Network>>),
     /// Fields that flows are counted by.
     Fields(&'a mut FieldSet),
 }
@@ -82,6 +85,7 @@ impl ValueKind<'_> {
             Self::Hosts(place) => put(place, value.list(|host| host.filled_text().map(str::to_owned))),
             Self::Prefixes(place) => put(place, value.list(Value::prefix)),
             Self::Interfaces(place) => put(place, value.list(Value::interface)),
+            Self::Networks(place) => put(place, tables::networks(value)),
             Self::Fields(place) => {
                 let fields = Field::ALL.map(|field| (field.name(), field));
                 put(place, value.list(|field| field.one_of(&fields)).map(FieldSet::from_iter))
@@ -112,6 +116,7 @@ impl ValueKind<'_> {
             Self::Hosts(place) => list(place.iter().map(|host| quoted(host)).collect()),
             Self::Prefixes(place) => list(place.iter().map(|prefix| quoted(&prefix.to_string())).collect()),
             Self::Interfaces(place) => list(place.iter().map(|known| quoted(&known.to_string())).collect()),
+            Self::Networks(place) => list(place.iter().map(|network| tables::show_network(&network.value)).collect()),
             Self::Fields(place) => list(place.iter().skip(1).map(|field| quoted(field.name())).collect()),
         })
     }
@@ -144,6 +149,7 @@ impl ValueKind<'_> {
             Self::Interfaces(_) => {
                 "a list of <router> <index> <name> [<speed>|-] [<description>]; may be empty".to_owned()
             }
+            Self::Networks(_) => "tables with prefix, and any of name, customer, tags, as, senders".to_owned(),
             Self::Fields(_) => {
                 let names: Vec<_> = Field::ALL.into_iter().skip(1).map(Field::name).collect();
                 format!("a list of {}", names.join(", "))

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use accounting::block::WriterId;
 use accounting::period::{Interval, Minute, PerPeriod, Period};
-use accounting::tally::{OwnNetworks, Tally, TallySettings};
+use accounting::tally::{Tally, TallySettings};
 use collector::flusher::Flusher;
 use collector::status::Status;
 use collector::{Keep, senders};
@@ -54,7 +54,7 @@ async fn collect(store: &Arc<dyn Store>, epoch: u32, begun: Minute, minutes: Ran
         tally: TallySettings::default(),
     };
     let exporters = Exporters::new(rules.session, PendingBudget::default());
-    let admitted = senders::load(store.as_ref(), OwnNetworks::default()).await.unwrap().admitted();
+    let admitted = senders::load(store.as_ref(), &storage::Stated::default()).await.unwrap().admitted();
     let mut shard = Shard::new(rules, admitted, exporters.clone());
     let mut flusher = Flusher::new(Arc::clone(store), state, Keep::default(), Status::new(0));
     for minute in minutes {

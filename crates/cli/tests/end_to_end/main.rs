@@ -43,6 +43,7 @@ mod load;
 mod log;
 mod lost_acknowledgements;
 mod metrics;
+mod networks;
 mod origins;
 mod output;
 mod proxy;

@@ -11,7 +11,7 @@ use accounting::direction::Direction;
 use accounting::field::Name;
 use accounting::period::{Interval, Minute, Period};
 use accounting::presence;
-use accounting::tally::{OwnNetworks, Tally, TallySettings};
+use accounting::tally::{Tally, TallySettings};
 use collector::Keep;
 use collector::flusher::Flusher;
 use collector::replay::Replay;
@@ -62,7 +62,7 @@ fn reloadable(listen: &[SocketAddr]) -> Reloadable {
     Reloadable {
         listen: listen.to_vec(),
         rules: rules(),
-        own_networks: OwnNetworks::default(),
+        stated: Arc::default(),
         flush_interval: Duration::from_millis(50),
         keep: Keep::default(),
         journal: journal::Settings { sync: journal::Sync::Off, limit_bytes: 1 << 20 },
@@ -357,7 +357,7 @@ async fn replaying_again_replaces_and_two_stores_get_the_same_blocks() {
 
 async fn begin(store: &Arc<Memory>) -> Replay {
     let shared: Arc<dyn Store> = Arc::<Memory>::clone(store);
-    Replay::begin(shared, WriterId(7), rules(), OwnNetworks::default(), Duration::from_secs(10), Keep::default())
+    Replay::begin(shared, WriterId(7), rules(), &storage::Stated::default(), Duration::from_secs(10), Keep::default())
         .await
         .unwrap()
 }
@@ -371,7 +371,7 @@ async fn a_flush_accepted_without_an_answer_is_not_overwritten_by_the_next() {
     store.put_writer(&state).await.unwrap();
     let shared: Arc<dyn Store> = Arc::<Faulty<Memory>>::clone(&store);
     let mut flusher = Flusher::new(shared, state, Keep::default(), Status::new(0));
-    let admitted = senders::load(store.as_ref(), OwnNetworks::default()).await.unwrap().admitted();
+    let admitted = senders::load(store.as_ref(), &storage::Stated::default()).await.unwrap().admitted();
     let mut shard = Shard::new(rules(), admitted, exporters());
     let at = now();
     let mut count = |flows: u64| {
@@ -403,7 +403,7 @@ async fn a_flush_that_waited_while_another_rolled_up_for_its_writer_is_in_every_
         Flusher::new(Arc::clone(&shared), state, Keep::default(), Status::new(0)).over(Some(spool)).unwrap();
     let mut shard = Shard::new(
         rules(),
-        senders::load(store.as_ref(), OwnNetworks::default()).await.unwrap().admitted(),
+        senders::load(store.as_ref(), &storage::Stated::default()).await.unwrap().admitted(),
         exporters(),
     );
     let mut count = |flows: u64| {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use accounting::block::WriterId;
-use accounting::tally::OwnNetworks;
 use collector::{Collector, Local, start};
 use storage::faulty::{Call, Fault};
 use storage::known_senders::KnownSenders;
@@ -35,7 +34,7 @@ async fn started(store: Arc<dyn Store>, folder: &TempDir, (writer, epoch): (u64,
     let changed = Arc::new(Notify::new());
     let mut settings = settings(&["127.0.0.1:0"]);
     if let Some(own) = own {
-        settings.reloadable.own_networks = OwnNetworks::stated(&[own.parse().unwrap()]);
+        settings.reloadable.stated = Arc::new(storage::Stated::own(&[own.parse().unwrap()]));
     }
     let terms = LastTerms::open(&path).unwrap();
     let collector = start(settings, store, Some(local), None, state, Arc::clone(&changed), Some(terms));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use accounting::block::WriterId;
-use accounting::tally::{OwnNetworks, Tally, TallySettings};
+use accounting::tally::{Tally, TallySettings};
 use collector::Keep;
 use collector::flusher::Flusher;
 use collector::replay::Replay;
@@ -156,10 +156,16 @@ async fn a_replay_neither_uses_nor_changes_stored_templates() {
     let before = store.templates().await.unwrap();
 
     let shared: Arc<dyn Store> = Arc::<Memory>::clone(&store);
-    let mut replay =
-        Replay::begin(shared, WriterId(7), rules(), OwnNetworks::default(), Duration::from_secs(10), Keep::default())
-            .await
-            .unwrap();
+    let mut replay = Replay::begin(
+        shared,
+        WriterId(7),
+        rules(),
+        &storage::Stated::default(),
+        Duration::from_secs(10),
+        Keep::default(),
+    )
+    .await
+    .unwrap();
     let other = TemplateSpec::data(300, [FieldSpecifier::iana(1, 4)]);
     for payload in [data(), packet().template(&other).finish()] {
         let datagram = Datagram { exporter: Exporter::udp(SENDER, 9), received: now(), payload: &payload };

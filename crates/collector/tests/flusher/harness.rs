@@ -8,7 +8,7 @@ use accounting::block::{TableSet, WriterId};
 use accounting::direction::Direction;
 use accounting::field::Name;
 use accounting::period::{Interval, Minute, Period};
-use accounting::tally::{OwnNetworks, Tally, TallySettings};
+use accounting::tally::{Tally, TallySettings};
 use collector::Keep;
 use collector::flusher::Flusher;
 use collector::senders;
@@ -60,7 +60,7 @@ impl<S: Store + 'static> FlusherRun<S> {
     pub(crate) async fn begin(store: S, keep: Keep) -> Self {
         let store = Arc::new(store);
         store.add_prefixes(SENDER, &prefixes()).await.unwrap();
-        let admitted = senders::load(store.as_ref(), OwnNetworks::default()).await.unwrap().admitted();
+        let admitted = senders::load(store.as_ref(), &storage::Stated::default()).await.unwrap().admitted();
         let session = SessionLimits::default();
         let shard = Shard::new(rules(), admitted, Exporters::new(session, PendingBudget::default()));
         let folder = tempfile::tempdir().unwrap();

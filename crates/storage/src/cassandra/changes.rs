@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::SystemTime;
 
-use flow::{Prefix, Setting, Tag, Timestamp};
+use flow::{Network, Prefix, Setting, Tag, Timestamp};
 use scylla::serialize::row::SerializeRow;
 use scylla::statement::prepared::PreparedStatement;
 
@@ -15,7 +15,9 @@ use super::Cassandra;
 use super::registry::parsed;
 use super::schema::ChangeStatements;
 use crate::StoreError;
-use crate::registrations::{ADOPTED, Entry, Part, REMOVALS_KEPT, Registration, Registrations, changes, tag_changes};
+use crate::registrations::{
+    ADOPTED, Entry, OPERATOR, Part, REMOVALS_KEPT, Registration, Registrations, changes, network_changes, tag_changes,
+};
 
 /// Follows the address in the row of the numbers.
 const CHANGES: &str = " changes";
@@ -113,6 +115,11 @@ impl Cassandra {
         self.change_parts(sender, |parts| tag_changes(parts.iter(), tags)).await
     }
 
+    /// Replaces the network of a prefix, or removes it.
+    pub(super) async fn name(&self, prefix: Prefix, network: Option<&Network>) -> Result<(), StoreError> {
+        self.change_parts(OPERATOR, |parts| network_changes(parts.iter(), prefix, network)).await
+    }
+
     async fn change_parts(
         &self,
         sender: IpAddr,
@@ -169,12 +176,12 @@ impl Cassandra {
 
     async fn put_of(&self, sender: IpAddr, lost: &Registrations) -> Result<(), StoreError> {
         let of_sender = lost.range((sender, None)..).take_while(|((of, _), _)| *of == sender);
-        let of_sender: Vec<_> = of_sender.map(|(entry, lost)| (*entry, *lost)).collect();
+        let of_sender: Vec<_> = of_sender.map(|(entry, lost)| (entry.clone(), *lost)).collect();
         self.change(sender, |stored| {
             let stored = stored.registrations(sender)?;
             let is_newer =
                 |entry: &Entry, lost: &Registration| stored.get(entry).is_none_or(|stored| stored.number < lost.number);
-            Ok(Some(of_sender.iter().filter(|(entry, lost)| is_newer(entry, lost)).copied().collect()))
+            Ok(Some(of_sender.iter().filter(|(entry, lost)| is_newer(entry, lost)).cloned().collect()))
         })
         .await?;
         Ok(())
@@ -273,7 +280,7 @@ fn registration(
     // Only what differs: a program before 0.1 may change a sender in the same moment.
     let prefixes = |is_registered| {
         let changed = changed.iter().filter(move |(_, of)| of.is_registered == is_registered);
-        let changed = changed.filter_map(|((_, part), _)| part.map(|part| part.to_string()));
+        let changed = changed.filter_map(|((_, part), _)| part.as_ref().map(ToString::to_string));
         changed.filter(move |prefix| stored.prefixes.contains(prefix) != is_registered).collect::<BTreeSet<String>>()
     };
     let (added, removed) = (prefixes(true), prefixes(false));
@@ -292,5 +299,5 @@ fn changes_of(sender: IpAddr) -> String {
 }
 
 fn text((sender, part): &Entry) -> String {
-    part.map_or_else(|| sender.to_string(), |part| part.to_string())
+    part.as_ref().map_or_else(|| sender.to_string(), ToString::to_string)
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use async_trait::async_trait;
-use flow::{Prefix, Setting, Tag, Timestamp};
+use flow::{Network, Prefix, Setting, Tag, Timestamp};
 
 use super::Cassandra;
 use crate::remarks::settled;
@@ -49,6 +49,10 @@ impl Registry for Cassandra {
 
     async fn put_tags(&self, address: IpAddr, tags: &[Tag]) -> Result<(), StoreError> {
         self.tag(address, tags).await
+    }
+
+    async fn put_network(&self, prefix: Prefix, network: Option<&Network>) -> Result<(), StoreError> {
+        self.name(prefix, network).await
     }
 
     async fn remove_sender(&self, address: IpAddr) -> Result<bool, StoreError> {

@@ -6,12 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::SystemTime;
 
-use flow::{Prefix, Setting, Tag};
+use flow::{Network, Prefix, Setting, Tag};
 use redis::{Cmd, Pipeline};
 
 use super::Redis;
 use crate::StoreError;
-use crate::registrations::{ADOPTED, Entry, Part, REMOVALS_KEPT, Registration, Registrations, TAG, oldest_removal};
+use crate::registrations::{
+    ADOPTED, Entry, OPERATOR, Part, REMOVALS_KEPT, Registration, Registrations, TAG, network_start, oldest_removal,
+};
 
 /// How many registrations one script changes: the server does nothing else meanwhile.
 const AT_ONCE: usize = 10_000;
@@ -36,7 +38,7 @@ for i = 2, #ARGV do
     number(field, '')
 end";
 
-/// A sender, and of each setting its start and its field; that is empty for the default.
+/// A sender, and of each setting or network its start and its field; that is empty for the default, and for a removal.
 const SET: &str = "
 redis.call('HSETNX', KEYS[1], ARGV[1], '')
 number(ARGV[1], '')
@@ -152,6 +154,15 @@ impl Redis {
         self.link.command(&script).await
     }
 
+    /// Replaces the network of a prefix, or removes it.
+    pub(super) async fn name(&self, prefix: Prefix, network: Option<&Network>) -> Result<(), StoreError> {
+        let wanted = network.map(|network| field(&(OPERATOR, Some(Part::Network(Box::new(network.clone()))))));
+        let mut script = self.script(&format!("{NUMBER}{SET}"));
+        let start = format!("{OPERATOR} {}", network_start(prefix));
+        script.arg(OPERATOR.to_string()).arg(start).arg(wanted.unwrap_or_default());
+        self.link.command(&script).await
+    }
+
     /// Removes a sender with its prefixes; `false` when there was none.
     pub(super) async fn forget(&self, sender: IpAddr) -> Result<bool, StoreError> {
         self.link.command(self.script(&format!("{NUMBER}{FORGET}")).arg(sender.to_string())).await
@@ -223,7 +234,7 @@ fn texts(prefixes: &[Prefix]) -> Vec<String> {
 }
 
 fn field((sender, part): &Entry) -> String {
-    part.map_or_else(|| sender.to_string(), |part| format!("{sender} {part}"))
+    part.as_ref().map_or_else(|| sender.to_string(), |part| format!("{sender} {part}"))
 }
 
 fn registrations_of(

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use async_trait::async_trait;
-use flow::{Prefix, Setting, Tag, Timestamp};
+use flow::{Network, Prefix, Setting, Tag, Timestamp};
 
 use super::Redis;
 use super::changes::parse_entry;
@@ -82,6 +82,10 @@ impl Registry for Redis {
 
     async fn put_tags(&self, address: IpAddr, tags: &[Tag]) -> Result<(), StoreError> {
         self.tag(address, tags).await
+    }
+
+    async fn put_network(&self, prefix: Prefix, network: Option<&Network>) -> Result<(), StoreError> {
+        self.name(prefix, network).await
     }
 
     async fn remove_sender(&self, address: IpAddr) -> Result<bool, StoreError> {

@@ -4,12 +4,12 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use async_trait::async_trait;
-use flow::{Prefix, Setting, Tag, Timestamp};
+use flow::{Network, Prefix, Setting, Tag, Timestamp};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::{Sqlite, remarks};
-use crate::registrations::TAG;
+use crate::registrations::{OPERATOR, Part, TAG, network_start};
 use crate::{Registry, Remark, Remarks, Sender, StoreError};
 
 #[async_trait]
@@ -40,6 +40,15 @@ impl Registry for Sqlite {
     async fn put_tags(&self, address: IpAddr, tags: &[Tag]) -> Result<(), StoreError> {
         let tags = tags.to_vec();
         self.write(move |connection| put_tags(connection, address, &tags)).await
+    }
+
+    async fn put_network(&self, prefix: Prefix, network: Option<&Network>) -> Result<(), StoreError> {
+        let network = network.cloned().map(Box::new).map(Part::Network);
+        self.write(move |connection| {
+            add_prefixes(connection, OPERATOR, &[])?;
+            replace(connection, OPERATOR, &network_start(prefix), network.map(|part| part.to_string()))
+        })
+        .await
     }
 
     async fn remove_sender(&self, address: IpAddr) -> Result<bool, StoreError> {

@@ -16,9 +16,10 @@ use accounting::direction::Direction;
 use accounting::field::{Field, Name, Value};
 use accounting::period::{Interval, Minute, PerPeriod, Period};
 use accounting::watermarks::Watermarks;
-use flow::{Counters, FlushNumber, Prefix, Timestamp};
+use flow::{Counters, FlushNumber, Network, Prefix, Timestamp};
 use storage::check::{CheckEvent, check};
 use storage::copy::copy;
+use storage::registrations::OPERATOR;
 use storage::roll_up::advance;
 use storage::{Blocks, Memory, Presence, Retention, Selection, Store, StoreError, WriterState};
 
@@ -44,6 +45,7 @@ macro_rules! contract {
             prefixes_are_removed_one_by_one
             settings_are_changed_one_by_one_and_end_with_their_sender
             tags_are_replaced_together_and_end_with_their_sender
+            networks_are_replaced_by_prefix_and_removed
             a_sender_is_forgotten_with_its_prefixes
             the_last_time_of_a_sender_never_goes_back
             templates_are_remembered_until_others_come_or_the_sender_goes

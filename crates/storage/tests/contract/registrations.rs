@@ -7,8 +7,8 @@ use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::SystemTime;
 
-use flow::{Prefix, Setting, Timestamp};
-use storage::registrations::Part;
+use flow::{Network, Prefix, Setting, Timestamp};
+use storage::registrations::{OPERATOR, Part};
 use storage::{Registration, Registrations, Store, StoreError};
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -21,6 +21,7 @@ macro_rules! registrations_contract {
             what_is_put_again_is_ignored_where_the_store_knows_a_newer_change
             changes_of_a_sender_at_the_same_time_all_arrive
             a_changed_setting_has_a_greater_number_and_is_put_again
+            a_network_that_a_store_has_lost_is_put_again
         }
     };
     ($make:path: $($clause:ident)+) => {
@@ -124,9 +125,10 @@ pub(crate) async fn what_is_put_again_is_ignored_where_the_store_knows_a_newer_c
     let stored = store.registrations().await?;
     let older = stored
         .iter()
-        .map(|(entry, of)| (*entry, Registration { is_registered: !of.is_registered, number: of.number - 1 }));
+        .map(|(entry, of)| (entry.clone(), Registration { is_registered: !of.is_registered, number: of.number - 1 }));
     store.put_registrations(&older.collect()).await?;
-    let equal = stored.iter().map(|(entry, of)| (*entry, Registration { is_registered: !of.is_registered, ..*of }));
+    let equal =
+        stored.iter().map(|(entry, of)| (entry.clone(), Registration { is_registered: !of.is_registered, ..*of }));
     store.put_registrations(&equal.collect()).await?;
     assert_eq!(store.registrations().await?, stored);
     let number = of(&stored, 2, None).number + 1;
@@ -173,5 +175,27 @@ pub(crate) async fn a_changed_setting_has_a_greater_number_and_is_put_again(stor
     store.put_registrations(&lost).await?;
     let texts: Vec<String> = store.senders().await?.iter().map(|sender| sender.settings.to_string()).collect();
     assert_eq!(texts, ["samplingRate=200 natAddresses=inside", "flowDirection=ingress"]);
+    Ok(())
+}
+
+pub(crate) async fn a_network_that_a_store_has_lost_is_put_again(store: &dyn Store) -> Outcome {
+    let network = |text: &str| text.parse::<Network>();
+    let entry = |text: &str| network(text).map(|network| (OPERATOR, Some(Part::Network(Box::new(network)))));
+    let [former, latter] = ["10.0.0.0/8 name=a senders=all", "10.0.0.0/8 name=b senders=all"];
+    let prefix = "10.0.0.0/8".parse()?;
+    store.put_network(prefix, Some(&network(former)?)).await?;
+    let first = store.registrations().await?;
+    store.put_network(prefix, Some(&network(latter)?)).await?;
+    let second = store.registrations().await?;
+    let number = |of: &Registrations, text: &str| -> Result<_, Box<dyn Error>> { Ok(of.get(&entry(text)?).copied()) };
+    let before = number(&first, former)?.ok_or("no number")?;
+    let after = number(&second, former)?.ok_or("no number")?;
+    assert!(before.is_registered && !after.is_registered && after.number > before.number, "{before:?} {after:?}");
+    let lost = "2001:db8::/32 customer=customer-a as=64500 senders=none";
+    store.put_registrations(&Registrations::from([(entry(lost)?, registered(5))])).await?;
+    let operator = store.sender(OPERATOR).await?.ok_or("not there")?;
+    let mut networks: Vec<String> = operator.networks.iter().map(ToString::to_string).collect();
+    networks.sort_unstable();
+    assert_eq!(networks, [latter, lost]);
     Ok(())
 }

@@ -104,6 +104,36 @@ pub(crate) async fn tags_are_replaced_together_and_end_with_their_sender(store: 
     Ok(())
 }
 
+pub(crate) async fn networks_are_replaced_by_prefix_and_removed(store: &dyn Store) -> Outcome {
+    let networks = async || -> Result<Vec<String>, Box<dyn Error>> {
+        let operator = store.sender(OPERATOR).await?.ok_or("not there")?;
+        let listed = store.senders().await?.into_iter().find(|sender| sender.address == OPERATOR);
+        let mut networks: Vec<String> = operator.networks.iter().map(ToString::to_string).collect();
+        let mut in_list: Vec<String> = listed.ok_or("not listed")?.networks.iter().map(ToString::to_string).collect();
+        networks.sort_unstable();
+        in_list.sort_unstable();
+        assert_eq!(networks, in_list);
+        Ok(networks)
+    };
+    let put = async |text: &str| -> Outcome {
+        let network: Network = text.parse()?;
+        Ok(store.put_network(network.prefix, Some(&network)).await?)
+    };
+    store.add_prefixes(sender(1), &[prefix(1)]).await?;
+    // One text begins as the other.
+    put("16.0.0.0/4 name=a senders=all").await?;
+    put("16.0.0.0/4 name=b customer=customer-a tags=x,y as=64500 senders=tag:edge,192.0.2.1").await?;
+    let four = "16.0.0.0/4 name=b customer=customer-a tags=x,y as=64500 senders=tag:edge,192.0.2.1";
+    put("2001:db8::/32 senders=none").await?;
+    put("16.0.0.0/24 name=c senders=all").await?;
+    assert_eq!(networks().await?, ["16.0.0.0/24 name=c senders=all", four, "2001:db8::/32 senders=none"]);
+    store.put_network("16.0.0.0/4".parse()?, None).await?;
+    store.put_network("17.0.0.0/8".parse()?, None).await?;
+    assert_eq!(networks().await?, ["16.0.0.0/24 name=c senders=all", "2001:db8::/32 senders=none"]);
+    assert_eq!(store.sender(sender(1)).await?.ok_or("not there")?.prefixes, [prefix(1)]);
+    Ok(())
+}
+
 pub(crate) async fn a_sender_is_forgotten_with_its_prefixes(store: &dyn Store) -> Outcome {
     assert!(!store.remove_sender(sender(1)).await?);
     store.add_prefixes(sender(1), &[prefix(1)]).await?;

@@ -131,7 +131,7 @@ pub(super) fn interface(
 
 /// The interface with its reloadable settings.
 fn configured(interface: Api, config: &Config) -> Api {
-    let interface = interface.keeping(config.keep().periods);
+    let interface = interface.keeping(config.keep().periods).stating(Arc::new(config.stated()));
     if config.admin.open_metrics { interface } else { interface.with_signed_metrics() }
 }
 

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use collector::Origins;
+use flow::Networks;
 use names::AsNames;
 use view::{Counter, DetailedExporter, Exporter, Interface, Status, Unknown, View};
 
@@ -52,5 +53,9 @@ impl View for ProcessView {
 
     fn as_names(&self) -> Arc<dyn AsNames> {
         self.origins.current()
+    }
+
+    fn networks(&self) -> Arc<Networks> {
+        self.collector.networks()
     }
 }

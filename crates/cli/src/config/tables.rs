@@ -1,0 +1,127 @@
+//! Lists of tables: networks with names.
+
+use std::ops::Range;
+
+use flow::network::NETWORK_KEYS;
+use flow::{CountedBy, Network, Tag};
+use serde_json::json;
+
+use super::value::{Member, Misfit, Value};
+
+/// What a table states, and where it does.
+#[derive(Clone, Debug)]
+pub(crate) struct Stated<T> {
+    /// What it states.
+    pub(crate) value: T,
+    /// The file with the line, or the variable.
+    pub(crate) place: String,
+    /// Where the table begins in the file.
+    pub(super) at: usize,
+}
+
+/// Wherever it is stated.
+impl<T: PartialEq> PartialEq for Stated<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
+impl<T: Eq> Eq for Stated<T> {}
+
+/// The networks of a list of tables, or of a variable.
+pub(super) fn networks(value: &Value) -> Result<Vec<Stated<Network>>, Misfit> {
+    let networks = match value.variable() {
+        Some(text) => {
+            let texts = text.split(';').map(str::trim).filter(|text| !text.is_empty());
+            let network = |text: &str| {
+                let read = text.parse().map_err(|error| value.misfit(format!("has a wrong network: {error}")))?;
+                Ok(Stated { value: read, place: String::new(), at: 0 })
+            };
+            texts.map(network).collect::<Result<Vec<_>, Misfit>>()?
+        }
+        None => value.list(network)?,
+    };
+    once(&networks, |network| network.prefix)?;
+    Ok(networks)
+}
+
+fn network(value: &Value) -> Result<Stated<Network>, Misfit> {
+    let members = value.table()?;
+    let prefix = required(value, members, "prefix")?;
+    let mut network = Network::new(prefix.value.prefix()?).map_err(|error| misfit(prefix, error))?;
+    for member in members.iter().filter(|member| member.name != "prefix") {
+        if !NETWORK_KEYS.contains(&member.name.as_str()) {
+            return Err(unknown(member, &["prefix"], &NETWORK_KEYS));
+        }
+        let words = in_table(member, member.value.words())?;
+        let words = if member.name == "senders" && words.is_empty() { "none".to_owned() } else { words };
+        network.set(&member.name, &words).map_err(|error| misfit(member, error))?;
+    }
+    Ok(Stated { value: network, place: String::new(), at: value.span.start })
+}
+
+/// The key that a table must have.
+fn required<'v>(value: &Value, members: &'v [Member], name: &str) -> Result<&'v Member, Misfit> {
+    let found = members.iter().find(|member| member.name == name);
+    found.ok_or_else(|| value.misfit(format!("has a table without {name}")))
+}
+
+fn unknown(member: &Member, first: &[&str], more: &[&str]) -> Misfit {
+    let keys: Vec<&str> = first.iter().chain(more).copied().collect();
+    let message = format!("has a table with the unknown key '{}'; its keys are {}", member.name, keys.join(", "));
+    Misfit { span: member.span.clone(), message }
+}
+
+fn misfit(member: &Member, error: impl std::fmt::Display) -> Misfit {
+    Misfit { span: member.value.span.clone(), message: format!("has a wrong {}: {error}", member.name) }
+}
+
+/// Adds the name of a member to the error of its value.
+fn in_table<T>(member: &Member, read: Result<T, Misfit>) -> Result<T, Misfit> {
+    read.map_err(|error| Misfit { message: format!("has a wrong {}: it {}", member.name, error.message), ..error })
+}
+
+/// Refuses two tables of the same thing.
+fn once<T, K: PartialEq + std::fmt::Display>(tables: &[Stated<T>], key: impl Fn(&T) -> K) -> Result<(), Misfit> {
+    for (index, table) in tables.iter().enumerate() {
+        let of = key(&table.value);
+        if tables.iter().take(index).any(|before| key(&before.value) == of) {
+            let span: Range<usize> = table.at..table.at;
+            return Err(Misfit { span, message: format!("has {of} twice: write all about it into one table") });
+        }
+    }
+    Ok(())
+}
+
+/// A network as an inline table.
+pub(super) fn show_network(network: &Network) -> String {
+    let Network { prefix, name, customer, tags, asn, senders } = network;
+    let mut members = vec![member("prefix", text(prefix))];
+    members.extend(name.iter().map(|name| member("name", text(name))));
+    members.extend(customer.iter().map(|customer| member("customer", text(customer))));
+    if !tags.is_empty() {
+        members.push(member("tags", texts(tags.iter().map(Tag::to_string))));
+    }
+    members.extend(asn.iter().map(|number| member("as", number.to_string())));
+    if *senders != everybody() {
+        members.push(member("senders", texts(senders.words().iter().map(ToString::to_string))));
+    }
+    format!("{{ {} }}", members.join(", "))
+}
+
+fn everybody() -> CountedBy {
+    CountedBy::Selected(flow::SenderSelection::all())
+}
+
+fn member(name: &str, value: String) -> String {
+    format!("{name} = {value}")
+}
+
+fn text(value: &impl std::fmt::Display) -> String {
+    json!(value.to_string()).to_string()
+}
+
+fn texts(values: impl Iterator<Item = String>) -> String {
+    let values: Vec<String> = values.map(|value| json!(value).to_string()).collect();
+    format!("[{}]", values.join(", "))
+}
