@@ -2,6 +2,7 @@
 //!
 //! | file | what it holds |
 //! | --- | --- |
+//! | [`bgp`] | real routers that send BMP, and a peer that announces routes to them |
 //! | [`bmp`] | messages of BMP sessions, and a full table of routes |
 //! | [`captures`](mod@captures) | where the third-party captures are |
 //! | [`datagrams`] | export datagrams that several tests send |
@@ -16,9 +17,11 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::unwrap_used,
     reason = "a test that cannot continue has failed"
 )]
 
+pub mod bgp;
 pub mod bmp;
 pub mod captures;
 pub mod datagrams;

@@ -1,10 +1,7 @@
 //! Sessions of real routers: FRR's bgpd and GoBGP, each fed by ExaBGP over BGP. The table must equal what was announced.
 //!
-//! Every process has loopback addresses of its own, which follow from the number of the test's process, and ends with the
-//! test. Without the programs (Debian packages `frr`, `gobgpd`, `exabgp`) the tests fail.
+//! Without the programs (Debian packages `frr`, `gobgpd`, `exabgp`) the tests fail.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-mod processes;
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read};
@@ -13,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bmp::{Limits, Rib, Session};
 use flow::Timestamp;
-use processes::{Feeder, Router};
+use testing::bgp::{Feeder, Kind, Router};
 use testing::wait::DEADLINE;
 
 /// Prefixes and their paths.
@@ -108,7 +105,7 @@ fn routes(count: u32) -> Table {
 }
 
 /// Announces, withdraws, changes; restarts the peer; restarts the session.
-fn follow(kind: processes::Kind) {
+fn follow(kind: Kind) {
     let mut receiver = Receiver::new();
     let mut router = Router::start(kind, receiver.address());
     let mut feeder = Feeder::start(&router);
@@ -173,15 +170,15 @@ impl Receiver {
 
 #[test]
 fn the_table_of_frr_equals_what_was_announced() {
-    follow(processes::Kind::Frr);
+    follow(Kind::Frr);
 }
 
 #[test]
 fn the_table_of_gobgp_equals_what_was_announced() {
-    follow(processes::Kind::Gobgp { policy: "post-policy" });
+    follow(Kind::Gobgp { policy: "post-policy" });
 }
 
 #[test]
 fn the_loc_rib_of_gobgp_equals_what_was_announced() {
-    follow(processes::Kind::Gobgp { policy: "local-rib" });
+    follow(Kind::Gobgp { policy: "local-rib" });
 }

@@ -1,4 +1,6 @@
-//! The processes: a router that sends BMP, and a feeder that announces routes to it.
+//! Real routers that send BMP, FRR's bgpd and GoBGP, and ExaBGP, which announces routes to them. Every process has loopback
+//! addresses of its own, which follow from the number of the test's process, and ends with its value. The programs are in the
+//! Debian packages `frr`, `gobgpd` and `exabgp`.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -11,11 +13,14 @@ use tempfile::TempDir;
 
 /// A kind of router.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// FRR's bgpd, which sends the routes of its peers after the policy.
     Frr,
     /// GoBGP, with one of its policies of what to send.
-    Gobgp { policy: &'static str },
+    Gobgp {
+        /// `post-policy`, `local-rib`, or another value of `route-monitoring-policy`.
+        policy: &'static str,
+    },
 }
 
 /// A process that ends with this value.
@@ -37,7 +42,7 @@ impl Drop for Process {
 }
 
 /// A router with AS 64500 and one peer with AS 64501.
-pub(crate) struct Router {
+pub struct Router {
     address: Ipv4Addr,
     peer: Ipv4Addr,
     folder: TempDir,
@@ -56,12 +61,20 @@ fn addresses() -> [Ipv4Addr; 2] {
 
 impl Router {
     /// It sends BMP to this address.
-    pub(crate) fn start(kind: Kind, to: SocketAddr) -> Self {
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    #[must_use]
+    pub fn start(kind: Kind, to: SocketAddr) -> Self {
         Self::with_addresses(kind, to, addresses())
     }
 
     /// Ends it and starts it again with the same addresses.
-    pub(crate) fn restart(self, kind: Kind, to: SocketAddr, meanwhile: impl FnOnce()) -> Self {
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    #[must_use]
+    pub fn restart(self, kind: Kind, to: SocketAddr, meanwhile: impl FnOnce()) -> Self {
         let addresses = [self.address, self.peer];
         drop(self);
         meanwhile();
@@ -95,7 +108,8 @@ impl Router {
     }
 
     /// What it and its feeder have logged.
-    pub(crate) fn log(&self) -> String {
+    #[must_use]
+    pub fn log(&self) -> String {
         let read = |name: &str| fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
         format!("{}\n{}", read("router.log"), read("feeder.log"))
     }
@@ -157,13 +171,18 @@ multihop-ttl = 9
 }
 
 /// ExaBGP as the peer of a router. It follows a file of commands.
-pub(crate) struct Feeder {
+pub struct Feeder {
     commands: File,
     _process: Process,
 }
 
 impl Feeder {
-    pub(crate) fn start(router: &Router) -> Self {
+    /// It announces routes to this router.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    #[must_use]
+    pub fn start(router: &Router) -> Self {
         let Router { address, peer, folder, .. } = router;
         let folder = folder.path();
         let path: PathBuf = folder.join("commands");
@@ -190,11 +209,19 @@ neighbor {address} {{
         Self { commands, _process: process }
     }
 
-    pub(crate) fn announce(&mut self, prefix: &str, path: &str) {
+    /// Announces a route with this AS path, numbers with blanks.
+    ///
+    /// # Panics
+    /// If its folder is gone.
+    pub fn announce(&mut self, prefix: &str, path: &str) {
         writeln!(self.commands, "announce route {prefix} next-hop {} as-path [ {path} ]", next_hop(prefix)).unwrap();
     }
 
-    pub(crate) fn withdraw(&mut self, prefix: &str) {
+    /// Withdraws a route.
+    ///
+    /// # Panics
+    /// If its folder is gone.
+    pub fn withdraw(&mut self, prefix: &str) {
         writeln!(self.commands, "withdraw route {prefix} next-hop {}", next_hop(prefix)).unwrap();
     }
 }
