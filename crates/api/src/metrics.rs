@@ -16,7 +16,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
-use view::{Arrivals, Counter, Exporter, Histogram, Reader, Socket, Status};
+use view::{Arrivals, BmpRouter, Counter, Exporter, Histogram, Reader, Socket, Status};
 
 use crate::Api;
 use crate::error::Error;
@@ -137,6 +137,7 @@ impl Collector for Scrape {
         if let Some(files) = &self.status.origin_files {
             origin_files::encode(files, &mut encoder)?;
         }
+        self.bmp(&mut encoder)?;
         self.exporters(&mut encoder)?;
         self.arrivals(&mut encoder)
     }
@@ -242,6 +243,38 @@ impl Scrape {
                     MetricType::Counter => ConstCounter::new(value(reader)).encode(encoder)?,
                     #[expect(clippy::cast_precision_loss, reason = "a log needs no more than 53 bits")]
                     _ => ConstGauge::new(value(reader) as f64).encode(encoder)?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The routes that each router has sent by BMP.
+    fn bmp(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        type Series = (&'static str, &'static str, MetricType, fn(&BmpRouter) -> u64);
+        let routers = self.status.bmp.iter().flat_map(|bmp| &bmp.routers);
+        if routers.clone().next().is_none() {
+            return Ok(());
+        }
+        let series: [Series; 4] = [
+            ("exporter_bmp_up", "Whether the BMP session is open: 0 or 1", MetricType::Gauge, |it| {
+                it.session.is_some().into()
+            }),
+            ("exporter_bmp_routes", "Routes", MetricType::Gauge, |it| it.routes),
+            ("exporter_bmp_stale_routes", "Routes whose session or peer is down", MetricType::Gauge, |it| {
+                it.stale_routes
+            }),
+            ("exporter_bmp_errors", "Sessions that ended by an error", MetricType::Counter, |it| it.errors),
+        ];
+        for (name, help, metric_type, value) in series {
+            let mut family = encoder.encode_descriptor(name, help, None, metric_type)?;
+            for router in routers.clone() {
+                let labels = [("exporter", router.address.to_string())];
+                let encoder = family.encode_family(&labels)?;
+                match metric_type {
+                    MetricType::Counter => ConstCounter::new(value(router)).encode(encoder)?,
+                    #[expect(clippy::cast_precision_loss, reason = "routes need no more than 53 bits")]
+                    _ => ConstGauge::new(value(router) as f64).encode(encoder)?,
                 }
             }
         }

@@ -37,6 +37,11 @@ impl Paths {
         self.index.len()
     }
 
+    /// What all paths take, nearly.
+    pub(crate) const fn octets(&self) -> usize {
+        self.octets
+    }
+
     pub(crate) fn get(&self, id: PathId) -> Option<&Arc<Path>> {
         self.slots.get(id as usize)?.as_ref().map(|slot| &slot.path)
     }

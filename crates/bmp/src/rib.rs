@@ -32,6 +32,11 @@ pub(crate) struct TableKey {
     pub(crate) peer: Peer,
 }
 
+/// What a route takes: about 40 octets in its table, and as many in the snapshot.
+const ROUTE_OCTETS: usize = 80;
+/// What the list of chunks and of those that have changed take.
+const CHUNKS_OCTETS: usize = 640 << 10;
+
 const LOC_RIB: TableKey = TableKey { table: Table::LocRib, peer: Peer::LOC_RIB };
 
 /// The routes of one router.
@@ -114,6 +119,18 @@ impl Rib {
     #[must_use]
     pub fn paths(&self) -> usize {
         self.paths.len()
+    }
+
+    /// The octets that its routes and their snapshot take in memory, nearly. While a snapshot is compiled, the one before it
+    /// takes up to a fifth of that again.
+    #[must_use]
+    pub fn octets(&self) -> usize {
+        self.routes * ROUTE_OCTETS + self.paths.octets() + if self.is_empty() { 0 } else { CHUNKS_OCTETS }
+    }
+
+    /// Sets the limits. Routes beyond the new ones stay until more are announced.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
     }
 
     /// All routes, by table.
@@ -375,8 +392,8 @@ impl Rib {
         before - *routes
     }
 
-    /// Makes room.
-    fn forget_stale(&mut self) {
+    /// Makes room: removes all stale routes.
+    pub fn forget_stale(&mut self) {
         let keys: Vec<TableKey> = self.tables.keys().copied().collect();
         for key in keys {
             for family in Family::BOTH {

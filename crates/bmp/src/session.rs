@@ -42,6 +42,8 @@ pub struct Counts {
     pub superseded: u64,
     /// Announced routes whose AS path is missing or malformed; they count as withdrawn.
     pub malformed_path: u64,
+    /// Markers of the end of a table (End-of-RIB).
+    pub tables_complete: u64,
     /// Peers that came up, and those that went down.
     pub peers_up: u64,
     /// See `peers_up`.
@@ -68,6 +70,46 @@ struct UpPeer {
     is_numbered: Each<bool>,
     /// The AS of the router.
     router: u32,
+}
+
+impl Counts {
+    /// Adds what another session has received.
+    pub const fn add(&mut self, other: &Self) {
+        let Self {
+            messages,
+            octets,
+            announced,
+            withdrawn,
+            statistics,
+            mirrored,
+            other_messages,
+            adj_rib_out,
+            other_instance,
+            peer_not_up,
+            other_family,
+            superseded,
+            malformed_path,
+            tables_complete,
+            peers_up,
+            peers_down,
+        } = other;
+        self.messages += *messages;
+        self.octets += *octets;
+        self.announced += *announced;
+        self.withdrawn += *withdrawn;
+        self.statistics += *statistics;
+        self.mirrored += *mirrored;
+        self.other_messages += *other_messages;
+        self.adj_rib_out += *adj_rib_out;
+        self.other_instance += *other_instance;
+        self.peer_not_up += *peer_not_up;
+        self.other_family += *other_family;
+        self.superseded += *superseded;
+        self.malformed_path += *malformed_path;
+        self.tables_complete += *tables_complete;
+        self.peers_up += *peers_up;
+        self.peers_down += *peers_down;
+    }
 }
 
 impl Session {
@@ -119,6 +161,12 @@ impl Session {
     #[must_use]
     pub fn peers(&self) -> usize {
         self.peers.len()
+    }
+
+    /// The octets of a message of which the rest is missing.
+    #[must_use]
+    pub const fn buffered(&self) -> usize {
+        self.part.capacity()
     }
 
     /// The name that the router has given itself.
@@ -301,6 +349,7 @@ impl Session {
         self.counts.withdrawn += applied.withdrawn;
         self.counts.superseded += applied.ignored;
         self.counts.malformed_path += applied.malformed;
+        self.counts.tables_complete += u64::from(update.end_of_rib.is_some());
         Ok(())
     }
 }

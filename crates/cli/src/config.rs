@@ -9,6 +9,8 @@
 //! | `config/value_kind.rs` | the kinds of values: how each is read, written and described |
 //! | `config/document.rs` | the table as a commented file, as Markdown and as a man page |
 //! | `config/value.rs` | values as a file or a variable holds them, and how they become addresses, numbers, lists |
+//! | `config/archive.rs` | the settings of the archive of flows |
+//! | `config/bmp.rs` | the settings of BMP sessions |
 //! | `config/unit.rs` | durations and sizes: `10s`, `7d`, `8MiB` |
 //! | `config/source.rs` | a file or the environment to keys with values |
 //! | `config/interface_settings.rs` | what interfaces of routers are called |
@@ -16,6 +18,8 @@
 //! | `config/origin_settings.rs` | who is asked for the AS of an address |
 //! | `config/error.rs` | everything that is wrong, each with its place |
 
+mod archive;
+mod bmp;
 pub(crate) mod document;
 mod error;
 mod interface_settings;
@@ -40,6 +44,8 @@ use std::time::Duration;
 
 use accounting::field::FieldSet;
 use api::Signatures;
+pub(crate) use archive::Archive;
+pub(crate) use bmp::Bmp;
 pub(crate) use error::ConfigError;
 use flow::{Network, Prefix};
 use interface_settings::InterfaceSettings;
@@ -81,6 +87,8 @@ pub(crate) struct Config {
     pub(crate) origins: OriginSettings,
     /// `interfaces`
     pub(crate) interfaces: InterfaceSettings,
+    /// `bmp`
+    pub(crate) bmp: Bmp,
     /// `retention`
     pub(crate) retention: Retention,
     /// `storage`: where senders and blocks are stored.
@@ -299,24 +307,6 @@ pub(crate) struct Log {
     pub(crate) max_bytes: usize,
 }
 
-/// The archive of flows, a reader of the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Archive {
-    /// `enabled`: whether flows are kept.
-    pub(crate) enabled: bool,
-    /// `keep`: for how long.
-    pub(crate) keep: Duration,
-    /// `maxBytes`: its size limit.
-    pub(crate) max_bytes: usize,
-    /// `freePercent`: how much of the disk it leaves free; `None` (0 in the file) for nothing.
-    pub(crate) free_percent: Option<NonZero<usize>>,
-}
-
-impl Archive {
-    /// The name of the reader of the log.
-    pub(crate) const READER: &str = "archive";
-}
-
 impl Default for Admin {
     fn default() -> Self {
         let signature = Signatures::Compat;
@@ -364,6 +354,7 @@ impl Default for Config {
             networks: Networks::default(),
             origins: OriginSettings::default(),
             interfaces: InterfaceSettings::default(),
+            bmp: Bmp::default(),
             storage: Storage::Sqlite,
             redis: Redis {
                 hosts: vec!["localhost:6379".to_owned()],

@@ -9,6 +9,7 @@ use std::sync::mpsc::channel;
 
 use crate::listening::{Bound, Place, open, per_thread};
 use crate::lock::locked;
+use crate::monitoring::PreparedListeners;
 use crate::receiver::SocketChange;
 use crate::settings::{Reloadable, Settings};
 use crate::start::Collector;
@@ -19,6 +20,7 @@ use crate::start_error::StartError;
 pub struct Prepared {
     wanted: Reloadable,
     opened: Vec<Bound>,
+    listeners: PreparedListeners,
 }
 
 impl Collector {
@@ -44,11 +46,12 @@ impl Collector {
         if opened.is_empty() && !self.places.iter().any(|place| is_kept(place, listen)) {
             return Err(StartError::NoAddress);
         }
-        Ok(Prepared { wanted: settings.reloadable, opened })
+        let listeners = self.monitoring.prepare(&settings.reloadable.bmp)?;
+        Ok(Prepared { wanted: settings.reloadable, opened, listeners })
     }
 
     /// Applies a prepared change. Returns when closed sockets have been read to their end, some tenths of a second later.
-    pub async fn change(&mut self, Prepared { wanted, opened }: Prepared) {
+    pub async fn change(&mut self, Prepared { wanted, opened, listeners }: Prepared) {
         self.exporters.set_limits(wanted.rules.session);
         for shard in &self.shards {
             locked(shard).set_rules(wanted.rules);
@@ -61,6 +64,7 @@ impl Collector {
         if let Some(limit) = &self.spool_limit {
             limit.store(wanted.spool_bytes, Ordering::Relaxed);
         }
+        self.monitoring.change(&wanted.bmp, listeners);
         let (opened, sockets): (Vec<Place>, Vec<_>) = opened.into_iter().unzip();
         for (thread, sockets) in self.socket_changes.iter().zip(per_thread(sockets, self.settings.threads)) {
             // A thread without a receiver has died; `stop` reports that.

@@ -17,6 +17,7 @@
 //! | `log_consumer` | the thread of a reader of the log |
 //! | `interfaces` | learns the names of routers' interfaces from options data, and stores them |
 //! | `origins` | the sources of AS numbers and countries that the shards look up |
+//! | `monitoring` | the routes of routers, from BMP sessions |
 //! | `remarks` | notices when the counters of a sender begin to mean something else |
 //! | `remote` | stores again the registrations that a store on the network has lost |
 //! | [`pulse`] | heartbeats of the threads |
@@ -44,6 +45,7 @@ mod lock;
 mod log_consumer;
 mod log_notes;
 mod log_records;
+mod monitoring;
 mod origins;
 pub mod pulse;
 mod receiver;
@@ -68,6 +70,7 @@ pub use keep::Keep;
 pub use local::Local;
 pub use log_consumer::LogConsumer;
 pub use log_records::{LogRecords, LostFlushes, ReadFlush, ReaderCounts, begin_readers};
+pub use monitoring::BmpSettings;
 pub use origins::Origins;
 pub use pipeline::Logged;
 pub use senders::STORE_PATIENCE;

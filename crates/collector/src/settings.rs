@@ -9,6 +9,7 @@ use storage::Stated;
 use udp::Steering;
 
 use crate::keep::Keep;
+use crate::monitoring::BmpSettings;
 use crate::origins::Origins;
 
 /// The settings of a start.
@@ -45,6 +46,8 @@ pub struct Reloadable {
     pub journal: journal::Settings,
     /// The most octets of flushes that may wait for a store on the network.
     pub spool_bytes: u64,
+    /// Where routers send their routes, and how much of them is kept.
+    pub bmp: BmpSettings,
 }
 
 /// Settings for a test: listens on a free port, flushes never.
@@ -64,5 +67,6 @@ pub(crate) fn reloadable() -> Reloadable {
         keep: Keep::default(),
         journal: journal::Settings { sync: journal::Sync::Off, limit_bytes: 0 },
         spool_bytes: 0,
+        bmp: BmpSettings::default(),
     }
 }

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use accounting::tally::{NameBudget, Tally};
 use interfaces::Known;
 use journal::Journal;
-use pipeline::{Exporters, Shard};
+use pipeline::{Admitted, Exporters, Shard};
 use storage::spool::Spool;
 use storage::{LastTerms, Store, StoreError, WriterState};
 use tap::Taps;
@@ -19,7 +19,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle as Task;
 use udp::{Socket, SocketSet};
-use wire::PendingBudget;
+use wire::{PendingBudget, SessionLimits};
 
 use crate::flusher::Flusher;
 use crate::flusher_thread::{FlusherThread, Tries};
@@ -31,6 +31,7 @@ use crate::local::Local;
 use crate::lock::locked;
 use crate::log_consumer::{LogConsumer, ReaderThread, Readers};
 use crate::log_records::{LogRecords, begin_readers};
+use crate::monitoring::Monitoring;
 use crate::origins::Origins;
 use crate::pulse::Pulse;
 use crate::receiver::{Failing, ReceiverThread, SocketChange};
@@ -54,6 +55,7 @@ pub struct Collector {
     /// Notified when the senders have to be admitted again.
     pub(crate) senders_changed: Arc<Notify>,
     pub(crate) places: Vec<Place>,
+    pub(crate) monitoring: Monitoring,
     pub(crate) shards: Vec<Arc<Mutex<JournaledShard>>>,
     pub(crate) journal: Option<Arc<Journal>>,
     /// The limit of the spool in octets.
@@ -95,10 +97,7 @@ pub async fn start(
     let (places, sockets): (Vec<_>, Vec<_>) = listen(&mut settings)?.into_iter().unzip();
     let Reloadable { rules, keep, .. } = settings.reloadable;
     let stop = Arc::new(AtomicBool::new(false));
-    let waiting = PendingBudget::default();
-    let restored = restore_templates::load(store.as_ref(), local.as_ref(), rules.session, &waiting).await;
-    journal.iter().for_each(|journal| begin_readers(journal, restored.iter()));
-    let exporters = Exporters::new(rules.session, waiting).restoring(restored);
+    let exporters = restored(store.as_ref(), local.as_ref(), journal.as_ref(), rules.session).await;
     let taps = Taps::default();
     let superseded = Arc::new(Notify::new());
     let is_reachable = local.as_ref().is_none_or(|local| local.is_reachable);
@@ -138,11 +137,12 @@ pub async fn start(
     let pulse = Pulse::new("senders");
     pulses.push(pulse.clone());
     let networks = registrations.networks();
+    let monitoring = monitor(&settings, registrations.admitted(), &mut pulses)?;
     let admission = tokio::spawn(keep_fresh(registrations, Arc::clone(&current), Arc::clone(&changed), pulse));
     let receiving = places.iter().map(|place| place.bound).collect();
     let configured = Configured { receiving, spool_limit: spool_limit.clone(), is_multiplied: rules.scale_samples };
     let view = CollectorView::new(configured, &status, &exporters, &taps, journal.clone(), pulses.clone());
-    let view = Arc::new(view.naming(networks));
+    let view = Arc::new(view.naming(networks).monitoring(monitoring.shown()));
     let sampling = tokio::spawn(Arc::clone(&view).keep_sampling());
     Ok(Collector {
         status,
@@ -151,6 +151,7 @@ pub async fn start(
         view,
         settings,
         places,
+        monitoring,
         shards,
         journal,
         spool_limit,
@@ -179,6 +180,29 @@ async fn registrations(
     let Reloadable { stated, rules, .. } = &settings.reloadable;
     let registrations = Registrations::load(Arc::clone(store), local, Arc::clone(stated), status.clone()).await?;
     registrations.publishing_to(settings.origins.clone()).noting(terms, *rules).await
+}
+
+/// The exporters with the templates of the last run, with which readers of the log begin too.
+async fn restored(
+    store: &dyn Store,
+    local: Option<&Local>,
+    journal: Option<&Arc<Journal>>,
+    limits: SessionLimits,
+) -> Exporters {
+    let waiting = PendingBudget::default();
+    let restored = restore_templates::load(store, local, limits, &waiting).await;
+    journal.iter().for_each(|journal| begin_readers(journal, restored.iter()));
+    Exporters::new(limits, waiting).restoring(restored)
+}
+
+/// Listens for the BMP sessions of routers.
+fn monitor(settings: &Settings, admitted: Admitted, pulses: &mut Vec<Pulse>) -> Result<Monitoring, StartError> {
+    let mut monitoring = Monitoring::new(admitted, settings.origins.clone());
+    let wanted = &settings.reloadable.bmp;
+    let prepared = monitoring.prepare(wanted)?;
+    monitoring.change(wanted, prepared);
+    pulses.push(monitoring.pulse());
+    Ok(monitoring)
 }
 
 /// Lets each shard count what the kernel drops at its sockets.
@@ -333,10 +357,11 @@ impl Collector {
     /// # Errors
     /// If the last flush could not be stored in time, another process has this identity, or a thread died.
     pub async fn stop(self) -> Result<(), StopError> {
-        let Self { stop, receivers, ticks, flusher, readers, tasks, taps, view, .. } = self;
+        let Self { stop, receivers, ticks, flusher, readers, tasks, taps, view, monitoring, .. } = self;
         taps.close();
         tasks.iter().for_each(Task::abort);
         stop.store(true, Ordering::Relaxed);
+        monitoring.begin_stop();
         tokio::task::spawn_blocking(move || {
             view.store_interfaces();
             for thread in receivers.into_iter().chain(ticks) {
@@ -346,6 +371,7 @@ impl Collector {
             let stored = join(flusher)?;
             // The last flush is in the log now.
             readers.stop()?;
+            monitoring.stop()?;
             Ok(stored?)
         })
         .await?

@@ -17,6 +17,14 @@ pub enum StartError {
         /// The kernel's error.
         error: io::Error,
     },
+    /// An address for BMP sessions could not be bound.
+    #[error("cannot accept BMP sessions at {address} (bmp.listen): {error}")]
+    ListenBmp {
+        /// The address.
+        address: SocketAddr,
+        /// The kernel's error.
+        error: io::Error,
+    },
     /// A passed socket is bound to none of the addresses.
     #[error(
         "the socket of {0} was passed by the service manager, but neither netflow.listen nor sflow.listen names that address: use the same addresses for ListenDatagram= in the socket unit and in the configuration"

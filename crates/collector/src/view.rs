@@ -23,7 +23,7 @@ use crate::lock::locked;
 use crate::log_records::ReaderCounts;
 use crate::pulse::Pulse;
 use crate::senders::PublishedNetworks;
-use crate::status;
+use crate::{monitoring, status};
 
 /// The time over which rates are averaged.
 const RATE_INTERVAL: Duration = Duration::from_secs(10);
@@ -38,6 +38,7 @@ pub(crate) struct CollectorView {
     taps: Taps,
     journal: Option<Arc<Journal>>,
     pulses: Mutex<Vec<Pulse>>,
+    monitored: monitoring::Shown,
     sampled: Mutex<Sampled>,
     interfaces: OnceLock<Interfaces>,
     networks: PublishedNetworks,
@@ -80,6 +81,7 @@ impl CollectorView {
             taps: taps.clone(),
             journal,
             pulses: Mutex::new(pulses),
+            monitored: monitoring::Shown::default(),
             sampled: Mutex::default(),
             interfaces: OnceLock::new(),
             networks: PublishedNetworks::default(),
@@ -89,6 +91,11 @@ impl CollectorView {
     /// Shows these networks.
     pub(crate) fn naming(self, networks: PublishedNetworks) -> Self {
         Self { networks, ..self }
+    }
+
+    /// Also shows these BMP sessions.
+    pub(crate) fn monitoring(self, monitored: monitoring::Shown) -> Self {
+        Self { monitored, ..self }
     }
 
     /// Changes the displayed settings.
@@ -186,6 +193,10 @@ impl View for CollectorView {
             let restored = self.status.restored_registrations();
             counters.push(Counter::plain("restored_registrations", help, restored));
         }
+        let mut gauges = self.gauges(&flushes, &sizes, spool_limit.map(|limit| limit.load(Ordering::Relaxed)));
+        let bmp = self.monitored.view();
+        counters.extend(bmp.iter().flat_map(monitoring::counters));
+        gauges.extend(bmp.iter().flat_map(monitoring::gauges));
         let Ledgers { checked, all: ledgers } = self.status.ledgers();
         let pulses = locked(&self.pulses).clone();
         let threads = pulses.iter().map(|pulse| Thread { name: pulse.name().to_owned(), silent: pulse.age() });
@@ -193,7 +204,7 @@ impl View for CollectorView {
             started: self.started,
             receiving,
             counters,
-            gauges: self.gauges(&flushes, &sizes, spool_limit.map(|limit| limit.load(Ordering::Relaxed))),
+            gauges,
             histograms: flush_histograms(&flushes).to_vec(),
             sockets: self.status.sockets(),
             ledgers_checked: checked,
@@ -201,6 +212,7 @@ impl View for CollectorView {
             readers: self.journal.iter().flat_map(|journal| readers(journal, &self.status)).collect(),
             // Added by who reads them.
             origin_files: None,
+            bmp,
             threads: threads.collect(),
         }
     }
@@ -210,6 +222,7 @@ impl View for CollectorView {
         let sampled = locked(&self.sampled);
         for exporter in &mut exporters {
             exporter.rates = sampled.rates.get(&exporter.address).copied();
+            exporter.bmp = self.monitored.router_of(exporter.address);
         }
         exporters
     }
@@ -221,6 +234,7 @@ impl View for CollectorView {
         found.detail.interfaces = self.interfaces(address);
         found.detail.left_out.interfaces = found.detail.interfaces.len().saturating_sub(LISTED) as u64;
         found.detail.interfaces.truncate(LISTED);
+        found.exporter.bmp = self.monitored.router_of(address);
         Some(found)
     }
 

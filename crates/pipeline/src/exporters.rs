@@ -453,6 +453,7 @@ impl Exporter {
             rates: None,
             arrivals: used_units(arrivals),
             clock_offset_seconds: stats.clock_offset_seconds(),
+            bmp: None,
             counters: counts.counters().into_iter().chain(self.as_sources.counter()).collect(),
         }
     }

@@ -6,7 +6,7 @@ use flow::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{Counter, json};
+use crate::{BmpRouter, Counter, json};
 
 /// What arrived from a registered exporter since the collector started.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -37,6 +37,10 @@ pub struct Exporter {
     /// The offset of its clock from the collector's, from its last datagram with flows; positive when it is ahead. Null
     /// when its protocol carries no time (sFlow).
     pub clock_offset_seconds: Option<f64>,
+    /// The routes that it has sent by BMP, and its session; left out if it has had none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub bmp: Option<BmpRouter>,
     /// Counters since the start; at least `datagrams` and `flows`.
     #[serde(serialize_with = "json::counters")]
     #[schema(value_type = Object)]

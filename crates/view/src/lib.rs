@@ -4,6 +4,7 @@
 //! | file | what it describes |
 //! | --- | --- |
 //! | `lib.rs` | the collector as a whole: counters, gauges, sockets, ledgers, threads; and [`View`], through which it is asked |
+//! | `bmp.rs` | the sessions in which routers send their routes |
 //! | `exporter.rs` | what arrived from one address |
 //! | `detail.rs` | the decoding state of one exporter |
 //! | `interface.rs` | what an interface of it is called |
@@ -12,6 +13,7 @@
 //!
 //! Nothing is counted here, and there is no clock and no I/O.
 
+mod bmp;
 mod detail;
 mod exporter;
 mod interface;
@@ -28,6 +30,7 @@ use names::{AsNames, NoAsNames};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+pub use bmp::{Bmp, BmpReceived, BmpRouter, BmpSession, EndedSession, Refusals, RefusedSession};
 pub use detail::{
     Ambiguities, AnnouncedRate, AppliedRate, Connections, Detail, DetailedExporter, ImplausibleRate, LeftOut,
     OptionsRecord, Pending, RateChange, SampledRate, Sampling, Stream, Template, TemplateField, Unmatched,
@@ -100,6 +103,10 @@ pub struct Status {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false)]
     pub origin_files: Option<OriginFiles>,
+    /// The sessions in which routers send their routes; left out without `bmp.listen`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub bmp: Option<Bmp>,
     /// The threads that receive and flush; readiness only.
     #[serde(skip)]
     #[schema(ignore)]

@@ -86,6 +86,7 @@ impl View for MadeUp {
                 lost_seconds_ago: Some(60),
             }],
             origin_files: Some(origin_files()),
+            bmp: None,
             threads: vec![Thread { name: "receiver-0".into(), silent: self.silent }],
         }
     }
@@ -101,6 +102,7 @@ impl View for MadeUp {
             rates: Some(Rates { datagrams_per_second: 0.5, flows_per_second: 15.0 }),
             arrivals: vec![ARRIVALS],
             clock_offset_seconds: Some(-0.25),
+            bmp: None,
         }]
     }
 

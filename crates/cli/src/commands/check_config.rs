@@ -177,13 +177,14 @@ fn check_addresses(config: &Config, findings: &mut Findings) {
     if config.netflow.listen.is_empty() && config.sflow.listen.is_empty() {
         findings.error(ExitCode::Listen, "netflow.listen and sflow.listen are both empty: nothing would be received");
     }
-    let udp = |key: &'static str, addresses: &[SocketAddr]| {
-        addresses.iter().map(|address| (key, Transport::Udp, *address)).collect::<Vec<_>>()
+    let at = |key: &'static str, transport: Transport, addresses: &[SocketAddr]| {
+        addresses.iter().map(|address| (key, transport, *address)).collect::<Vec<_>>()
     };
     let all = [
-        udp("netflow.listen", &config.netflow.listen),
-        udp("sflow.listen", &config.sflow.listen),
-        vec![("http.listen", Transport::Tcp, config.http.listen)],
+        at("netflow.listen", Transport::Udp, &config.netflow.listen),
+        at("sflow.listen", Transport::Udp, &config.sflow.listen),
+        at("bmp.listen", Transport::Tcp, &config.bmp.listen),
+        at("http.listen", Transport::Tcp, &[config.http.listen]),
     ];
     for (key, transport, address) in all.into_iter().flatten() {
         let bound = match transport {
@@ -201,9 +202,9 @@ fn check_addresses(config: &Config, findings: &mut Findings) {
                 }
             },
             _ if matches!(udp::is_here(address), Ok(false)) => {
-                let until = match transport {
-                    Transport::Udp => "nothing is received there until it has",
-                    Transport::Tcp => "the REST interface is not served until it has",
+                let until = match key {
+                    "http.listen" => "the REST interface is not served until it has",
+                    _ => "nothing is received there until it has",
                 };
                 findings.note(&format!("{key}: this host does not have {address} yet: {until}"));
             }

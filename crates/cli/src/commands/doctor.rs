@@ -7,6 +7,7 @@
 //! | `doctor/collecting.rs` | the collector as a whole: store, kernel drops |
 //! | `doctor/archive.rs` | the archive of flows |
 //! | `doctor/origins.rs` | files with AS numbers, and from where the AS numbers of a router are |
+//! | `doctor/bmp.rs` | the sessions in which routers send their routes |
 //! | `doctor/router.rs` | whether a router sends, and from which address |
 //! | `doctor/sampling.rs` | which sampling rate applies to which records, and what is wrong with it |
 //! | `doctor/traffic.rs` | problems of the datagrams of a router |
@@ -18,6 +19,7 @@
 
 mod answers;
 mod archive;
+mod bmp;
 mod booking;
 mod collecting;
 mod finding;
@@ -110,6 +112,7 @@ fn examine(client: &Client, config: &Config, router: Option<IpAddr>) -> Result<R
     archive::examine(&answers, &mut report.findings);
     origins::examine(&answers, &mut report.findings);
     report.has_origin_files = answers.status["originFiles"].is_object();
+    bmp::examine(&answers, &mut report.findings);
     let mut addresses = routers(&answers, router);
     report.left_out = addresses.len().saturating_sub(ROUTERS);
     addresses.truncate(ROUTERS);
@@ -122,6 +125,7 @@ fn examine(client: &Client, config: &Config, router: Option<IpAddr>) -> Result<R
             None
         };
         router::examine((&answers, &pairs), address, heard.as_ref(), here, &mut report.findings);
+        bmp::examine_router(&answers, address, &mut report.findings);
         report.routers.push((address, heard));
     }
     Ok(report)

@@ -236,7 +236,9 @@ fn stop_failure(error: StopError) -> Failure {
 
 fn start_failure(error: StartError) -> Failure {
     let code = match &error {
-        StartError::Listen { .. } | StartError::Passed(_) | StartError::NoAddress => ExitCode::Listen,
+        StartError::Listen { .. } | StartError::ListenBmp { .. } | StartError::Passed(_) | StartError::NoAddress => {
+            ExitCode::Listen
+        }
         StartError::Store(_) | StartError::Journal(_) => ExitCode::Store,
         StartError::Thread(_) => ExitCode::Failure,
     };

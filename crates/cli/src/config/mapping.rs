@@ -6,7 +6,7 @@ use std::thread;
 
 use accounting::period::PerPeriod;
 use accounting::tally::TallySettings;
-use collector::{Keep, Origins, Reloadable, Settings};
+use collector::{BmpSettings, Keep, Origins, Reloadable, Settings};
 use pipeline::Rules;
 use storage::Stated;
 #[cfg(feature = "cassandra")]
@@ -52,6 +52,7 @@ impl Config {
             keep: self.keep(),
             journal: self.journal_settings(),
             spool_bytes: self.spool.max_bytes as u64,
+            bmp: BmpSettings { listen: self.bmp.listen.clone(), memory: self.bmp.memory },
         }
     }
 

@@ -91,6 +91,10 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
     ("netflow", "NetFlow and IPFIX."),
     ("sflow", "sFlow."),
     (
+        "bmp",
+        "Routes that routers send by BMP (RFC 7854): where a router exports no AS numbers, they are those of its routes.",
+    ),
+    (
         "retention",
         "How long counters of minutes, hours, days, months and years are kept. Each period is summed into the next before it is deleted, so it is kept at least until the next has ended. With Cassandra, a change needs a restart.",
     ),
@@ -169,6 +173,10 @@ pub(crate) const KEYS: &[Key] = &[
         "How long data waits for a missing template. It is counted at its receive time."),
     live("sflow.listen", |config| ValueKind::Addresses(&mut config.sflow.listen),
         "Listen addresses for sFlow."),
+    live("bmp.listen", |config| ValueKind::Addresses(&mut config.bmp.listen),
+        "Listen addresses for BMP sessions (TCP); port 5000 is usual. Sessions are accepted from the addresses of registered routers only. If empty, BMP is off."),
+    live("bmp.memory", |config| ValueKind::Size(&mut config.bmp.memory, 16 * MIB..=64 * GIB),
+        "Approximate memory limit for the routes of all routers; a full table of 1,000,000 routes takes about 90 MiB. Those of one router may take half of it. The session of a router that exceeds it ends with an error."),
     live("retention.minutes", |config| age(&mut config.retention.minutes, HOUR),
         "How long counters of minutes are kept."),
     live("retention.hours", |config| age(&mut config.retention.hours, DAY),

@@ -85,6 +85,8 @@ const CHANGED: &[(&str, &str, &str)] = &[
     ("netflow.templateLifetime", "\"1d\"", "1d"),
     ("netflow.templateWait", "\"1h\"", "1h"),
     ("sflow.listen", "[]", ""),
+    ("bmp.listen", "[\"192.0.2.1:5000\", \"[::1]:5000\"]", "192.0.2.1:5000, [::1]:5000"),
+    ("bmp.memory", "\"2GiB\"", "2GiB"),
     ("retention.minutes", "\"forever\"", "forever"),
     ("retention.hours", "\"2d\"", "2d"),
     ("retention.days", "\"40d\"", "40d"),
@@ -230,7 +232,7 @@ fn the_nearest_key_is_found_over_case_and_section() {
     assert_eq!(
         nearest("color"),
         "there are storage, dataDir, flushInterval, clockLimit, and the sections [server], [accounting], [networks], [origins], [interfaces], [admin], [admin.tls], [http], [netflow], \
-         [sflow], [retention], [redis], [cassandra], [spool], [journal], [log], [archive]"
+         [sflow], [bmp], [retention], [redis], [cassandra], [spool], [journal], [log], [archive]"
     );
 }
 

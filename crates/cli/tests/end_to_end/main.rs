@@ -18,6 +18,7 @@
 mod archive;
 mod backups;
 mod billing;
+mod bmp;
 mod changes;
 mod clients;
 mod collector;

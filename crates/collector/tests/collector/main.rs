@@ -67,6 +67,7 @@ fn reloadable(listen: &[SocketAddr]) -> Reloadable {
         keep: Keep::default(),
         journal: journal::Settings { sync: journal::Sync::Off, limit_bytes: 1 << 20 },
         spool_bytes: 1 << 20,
+        bmp: collector::BmpSettings::default(),
     }
 }
 
