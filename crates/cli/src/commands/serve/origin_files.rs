@@ -194,9 +194,9 @@ fn report(table: &Table, took: Duration) {
 
 /// Gives this thread the lowest priority, after the first reading: from then on, datagrams arrive meanwhile.
 fn give_way() {
-    const LOWEST: i32 = 19;
-    // nice(2) is about the calling thread only.
-    if let Err(error) = rustix::process::nice(LOWEST) {
+    // nice(2) is about the calling thread only. It adds, from -20 on, and ends at 19.
+    const TO_THE_LOWEST: i32 = 39;
+    if let Err(error) = rustix::process::nice(TO_THE_LOWEST) {
         tracing::debug!(%error, "the thread that reads origins.files has the priority of all other threads");
     }
 }
