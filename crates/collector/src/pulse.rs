@@ -104,7 +104,7 @@ mod tests {
         };
         let collector = start(settings, store, None, None, writer, Arc::default(), None).await.unwrap();
         let pulses = collector.pulses().to_vec();
-        assert_eq!(pulses.iter().map(Pulse::name).collect::<Vec<_>>(), ["receiver-0", "flusher", "bmp", "senders"]);
+        assert_eq!(pulses.iter().map(Pulse::name).collect::<Vec<_>>(), ["receiver-0", "flusher", "senders", "bmp"]);
         // The senders are read every few seconds, whatever the shards do.
         let counting = &pulses[..2];
         let wait_until = |what: &dyn Fn(&[Pulse]) -> bool| {
