@@ -236,10 +236,12 @@ impl Rib {
                 *if path.is_some() { &mut applied.ignored } else { &mut applied.malformed } += count;
             }
         }
-        if let Some(family) = update.end_of_rib {
-            if let Some(table) = self.tables.get_mut(&key) {
-                *table.is_complete.get_mut(family) = true;
-            }
+        if let Some(family) = update.end_of_rib
+            && let Some(table) = self.tables.get_mut(&key)
+            // FRR ends a table that its peer, with which it has just connected, has not begun. What is stale then remains.
+            && *table.has_begun.get(family)
+        {
+            *table.is_complete.get_mut(family) = true;
             self.complete(&key, family);
         }
         self.check_routes()?;

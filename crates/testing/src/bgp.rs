@@ -191,10 +191,12 @@ impl Feeder {
         // `tail` ends with ExaBGP, also when that is killed.
         let script = folder.join("feed.sh");
         fs::write(&script, format!("exec tail --pid=$PPID -n +1 -f {}\n", path.display())).unwrap();
+        // Otherwise it marks the end of its table (End-of-RIB) before it has read the commands, or amid them.
         let text = format!(
             "process feed {{ run /bin/sh {}; encoder text; }}
 neighbor {address} {{
   router-id {peer}; local-address {peer}; local-as 64501; peer-as 64500; connect {BGP_PORT};
+  manual-eor true;
   family {{ ipv4 unicast; ipv6 unicast; }}
   api {{ processes [ feed ]; }}
 }}

@@ -106,6 +106,8 @@ fn a_peer_that_is_up_again_without_having_been_down_has_announced_nothing_yet() 
     router.send(&peer_up(&peer, &open(64501, &[])));
     assert_eq!((router.path("192.0.2.1").as_str(), router.rib.stale()), ("64501", 1));
     router.end_of_rib(&peer);
+    assert_eq!(router.path("192.0.2.1"), "64501", "the table that ends was not begun");
+    router.pass(LIMIT);
     assert_eq!(router.path("192.0.2.1"), "");
 }
 
