@@ -21,8 +21,14 @@ use crate::traffic::Totals;
 pub(crate) fn listening(settings: &[(&str, &str)]) -> (Collector, SocketAddr) {
     let listen = [("NETFLOW__BMP__LISTEN", "127.0.0.1:0")];
     let collector = Collector::start_with(&[&listen, settings].concat());
-    let address = collector.rest("GET", "/status", "")["bmp"]["listening"][0].as_str().unwrap().parse().unwrap();
-    (collector, address)
+    // The thread of the sessions reports it when it has begun.
+    let mut address = None;
+    collector.wait_until("it listens", || {
+        let status = collector.rest("GET", "/status", "");
+        address = status["bmp"]["listening"][0].as_str().map(|address| address.parse().unwrap());
+        address.is_some()
+    });
+    (collector, address.unwrap())
 }
 
 pub(crate) fn register(collector: &Collector, router: &str) {

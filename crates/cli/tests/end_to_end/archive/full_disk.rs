@@ -119,7 +119,8 @@ fn is_archived(faulty: Faulty) {
     let path = disk.as_ref().unwrap().path();
     let expected: Sums = expected([sent(&faulty); 2]);
     assert_eq!(files::sums(&path), expected, "{}", collector.log());
-    assert_eq!(files::unfinished(&path), []);
+    // `clock.txt` may be written at this moment.
+    collector.wait_until("no unfinished file is left", || files::unfinished(&path).is_empty());
     assert_eq!(gauge(collector, "netflow_archive_losses"), 0.0);
     if let Some(found) = files::sums_by_duckdb(&path) {
         assert_eq!(found, expected, "DuckDB");
