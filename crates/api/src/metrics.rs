@@ -11,7 +11,9 @@ use std::time::Duration;
 use axum::extract::MatchedPath;
 use flow::Durations;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet, prometheus_text};
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeLabelSet, EncodeMetric, MetricEncoder, NoLabelSet, prometheus_text,
+};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -191,35 +193,23 @@ impl Scrape {
 
     /// The queue and the drops of each socket.
     fn sockets(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        type Series = (&'static str, &'static str, MetricType, fn(&Socket) -> u64);
         let waiting = "Receive queue in bytes of kernel memory";
-        let series: [Series; 3] = [
+        let series: [Series<Socket>; 3] = [
             ("socket_waiting_bytes", waiting, MetricType::Gauge, |socket| socket.waiting_bytes),
             ("socket_waiting_bytes_limit", "Limit", MetricType::Gauge, |socket| socket.waiting_limit),
             ("socket_drops", "Datagrams dropped by the kernel", MetricType::Counter, |socket| socket.dropped),
         ];
-        for (name, help, metric_type, value) in series {
-            let mut family = encoder.encode_descriptor(name, help, None, metric_type)?;
-            for socket in &self.status.sockets {
-                let labels = [("address", socket.address.to_string()), ("thread", socket.thread.to_string())];
-                let encoder = family.encode_family(&labels)?;
-                match metric_type {
-                    MetricType::Counter => ConstCounter::new(value(socket)).encode(encoder)?,
-                    #[expect(clippy::cast_precision_loss, reason = "a queue needs no more than 53 bits")]
-                    _ => ConstGauge::new(value(socket) as f64).encode(encoder)?,
-                }
-            }
-        }
-        Ok(())
+        each_series(encoder, &series, &self.status.sockets, |socket| {
+            [("address", socket.address.to_string()), ("thread", socket.thread.to_string())]
+        })
     }
 
     /// The readers of the log: how far each lags, and what it has lost.
     fn readers(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        type Series = (&'static str, &'static str, MetricType, fn(&Reader) -> u64);
         if self.status.readers.is_empty() {
             return Ok(());
         }
-        let series: [Series; 7] = [
+        let series: [Series<Reader>; 7] = [
             ("reader_unread_segments", "Segments that a reader has not read", MetricType::Gauge, |it| {
                 it.unread_segments
             }),
@@ -234,29 +224,16 @@ impl Scrape {
             }),
             ("reader_forced_out_bytes", "Bytes lost to a reader", MetricType::Counter, |it| it.forced_out_bytes),
         ];
-        for (name, help, metric_type, value) in series {
-            let mut family = encoder.encode_descriptor(name, help, None, metric_type)?;
-            for reader in &self.status.readers {
-                let labels = [("reader", reader.name)];
-                let encoder = family.encode_family(&labels)?;
-                match metric_type {
-                    MetricType::Counter => ConstCounter::new(value(reader)).encode(encoder)?,
-                    #[expect(clippy::cast_precision_loss, reason = "a log needs no more than 53 bits")]
-                    _ => ConstGauge::new(value(reader) as f64).encode(encoder)?,
-                }
-            }
-        }
-        Ok(())
+        each_series(encoder, &series, &self.status.readers, |reader| [("reader", reader.name)])
     }
 
     /// The routes that each router has sent by BMP.
     fn bmp(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        type Series = (&'static str, &'static str, MetricType, fn(&BmpRouter) -> u64);
         let routers = self.status.bmp.iter().flat_map(|bmp| &bmp.routers);
         if routers.clone().next().is_none() {
             return Ok(());
         }
-        let series: [Series; 4] = [
+        let series: [Series<BmpRouter>; 4] = [
             ("exporter_bmp_up", "Whether the BMP session is open: 0 or 1", MetricType::Gauge, |it| {
                 it.session.is_some().into()
             }),
@@ -266,19 +243,7 @@ impl Scrape {
             }),
             ("exporter_bmp_errors", "Sessions that ended by an error", MetricType::Counter, |it| it.errors),
         ];
-        for (name, help, metric_type, value) in series {
-            let mut family = encoder.encode_descriptor(name, help, None, metric_type)?;
-            for router in routers.clone() {
-                let labels = [("exporter", router.address.to_string())];
-                let encoder = family.encode_family(&labels)?;
-                match metric_type {
-                    MetricType::Counter => ConstCounter::new(value(router)).encode(encoder)?,
-                    #[expect(clippy::cast_precision_loss, reason = "routes need no more than 53 bits")]
-                    _ => ConstGauge::new(value(router) as f64).encode(encoder)?,
-                }
-            }
-        }
-        Ok(())
+        each_series(encoder, &series, routers, |router| [("exporter", router.address.to_string())])
     }
 
     /// The counters of exporters, each with a series for every exporter. All have the same in the same order, some of them more
@@ -335,6 +300,31 @@ fn histogram(mut encoder: MetricEncoder<'_>, durations: &Durations) -> fmt::Resu
     let bound = |bound: Option<Duration>| bound.map_or(f64::INFINITY, |bound| bound.as_secs_f64());
     let buckets: Vec<_> = durations.iter().map(|(upper, count)| (bound(upper), count)).collect();
     encoder.encode_histogram::<NoLabelSet>(durations.total().as_secs_f64(), durations.count(), &buckets, None)
+}
+
+/// A number that several things have: its name, its help, its type, and how it is read.
+type Series<T> = (&'static str, &'static str, MetricType, fn(&T) -> u64);
+
+/// Numbers that several things have, each with the labels of its thing.
+fn each_series<'t, T: 't, L: EncodeLabelSet>(
+    encoder: &mut DescriptorEncoder<'_>,
+    series: &[Series<T>],
+    things: impl IntoIterator<Item = &'t T> + Clone,
+    labels: impl Fn(&'t T) -> L,
+) -> fmt::Result {
+    for (name, help, metric_type, value) in series {
+        let mut family = encoder.encode_descriptor(name, help, None, *metric_type)?;
+        for thing in things.clone() {
+            let labels = labels(thing);
+            let encoder = family.encode_family(&labels)?;
+            match metric_type {
+                MetricType::Counter => ConstCounter::new(value(thing)).encode(encoder)?,
+                #[expect(clippy::cast_precision_loss, reason = "octets and routes need no more than 53 bits")]
+                _ => ConstGauge::new(value(thing) as f64).encode(encoder)?,
+            }
+        }
+    }
+    Ok(())
 }
 
 fn counter(encoder: &mut DescriptorEncoder<'_>, counter: &Counter) -> fmt::Result {

@@ -70,8 +70,9 @@ fn run_while_no_other_does() {
     }
 }
 
-fn lower_priority() {
-    // nice(2) is about the calling thread only, and threads that it starts. It adds, from -20 on, and ends at 19.
+/// Gives this thread, and those that it starts, the lowest priority.
+pub fn lower_priority() {
+    // nice(2) adds, from -20 on, and ends at 19.
     const TO_THE_LOWEST: i32 = 39;
     if let Err(error) = rustix::process::nice(TO_THE_LOWEST) {
         tracing::debug!(%error, "work that gives way has the priority of all other threads");

@@ -21,6 +21,7 @@
 //! | `remarks` | notices when the counters of a sender begin to mean something else |
 //! | `remote` | stores again the registrations that a store on the network has lost |
 //! | [`pulse`] | heartbeats of the threads |
+//! | `give_way` | work that waits for a processor that nothing else needs |
 //! | [`status`], `flush_counts`, [`ledgers`] | all counts, and whether they balance at every flush |
 //! | `view` | these as the plain values that the interface shows |
 //!
@@ -64,6 +65,7 @@ mod view;
 
 pub use change::Prepared;
 pub use flush_counts::FlushCounts;
+pub use give_way::lower_priority;
 pub use interfaces::Interfaces;
 pub use journal::Position;
 pub use keep::Keep;

@@ -210,7 +210,7 @@ impl View for CollectorView {
             ledgers_checked: checked,
             ledgers,
             readers: self.journal.iter().flat_map(|journal| readers(journal, &self.status)).collect(),
-            // Added by who reads them.
+            // The command adds them: it reads the files.
             origin_files: None,
             bmp,
             threads: threads.collect(),

@@ -160,7 +160,7 @@ fn a_variable_length_beyond_the_set_costs_the_set_only() {
 
 #[test]
 fn no_more_templates_are_kept_than_fit_and_silent_ones_make_room() {
-    let limits = TemplateLimits { octets: 4300, lifetime: None };
+    let limits = TemplateLimits { octets: 4096, lifetime: None };
     let mut exchange = Exchange::with(SessionLimits { templates: limits, ..Default::default() });
     // Each has data, so none may be evicted.
     let used = |packet: NetflowV9, template: &TemplateSpec| {

@@ -141,7 +141,8 @@ impl Reader {
                 Work::Look => {}
             }
             if !has_given_way {
-                give_way();
+                // Not before the first reading: from then on, datagrams arrive meanwhile.
+                collector::lower_priority();
                 has_given_way = true;
             }
         }
@@ -189,15 +190,6 @@ fn report(table: &Table, took: Duration) {
             table.names(),
             table.heap_bytes() / 1024
         );
-    }
-}
-
-/// Gives this thread the lowest priority, after the first reading: from then on, datagrams arrive meanwhile.
-fn give_way() {
-    // nice(2) is about the calling thread only. It adds, from -20 on, and ends at 19.
-    const TO_THE_LOWEST: i32 = 39;
-    if let Err(error) = rustix::process::nice(TO_THE_LOWEST) {
-        tracing::debug!(%error, "the thread that reads origins.files has the priority of all other threads");
     }
 }
 
