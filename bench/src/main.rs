@@ -11,6 +11,7 @@
 //! | `loaded_collector` | this collector alone, with a load |
 //! | `archive` | flows kept and asked for, beside nfdump and DuckDB |
 //! | `archive_load` | what the archive costs counting: the highest rate, overload, questions while flows arrive |
+//! | `origins` | what AS numbers by a file cost |
 //! | `growth`, `attack`, `exporters`, `overload`, `hostile`, `handshakes`, `idle`, `steering` | the stress scenarios |
 //! | `search` | the search for the highest rate without loss |
 //! | `latency` | a client that repeats its requests |
@@ -30,6 +31,7 @@ mod hostile;
 mod idle;
 mod latency;
 mod loaded_collector;
+mod origins;
 mod overload;
 mod process;
 mod program;
@@ -66,6 +68,8 @@ enum Scenario {
     ArchiveLoad(archive_load::Arguments),
     /// Processor time a flow with increasing numbers of addresses and exporters
     Growth(growth::Arguments),
+    /// What AS numbers by a file cost
+    Origins(origins::Arguments),
     /// A flood of flows from random addresses
     Attack(attack::Arguments),
     /// Many exporters with little traffic each
@@ -108,6 +112,7 @@ fn main() -> anyhow::Result<()> {
         Scenario::Archive(arguments) => archive::archive(&arguments)?,
         Scenario::ArchiveLoad(arguments) => archive_load::archive_load(&arguments)?,
         Scenario::Growth(arguments) => growth::growth(&arguments)?,
+        Scenario::Origins(arguments) => origins::origins(&arguments)?,
         Scenario::Attack(arguments) => attack::attack(&arguments)?,
         Scenario::Exporters(arguments) => exporters::exporters(&arguments)?,
         Scenario::Overload(arguments) => overload::overload(&arguments)?,
@@ -129,13 +134,14 @@ fn all(full: bool) -> Vec<Target> {
     let rates: &[&str] = &["--protocols", "v9", "--rounds", "1", "--seconds", "0", "--brief"];
     let kept: &[&str] = &["--flows", "3000000", "--rounds", "2"];
     type Run<'a> = &'a dyn Fn() -> anyhow::Result<Vec<Target>>;
-    let scenarios: [(&str, Run<'_>); 13] = [
+    let scenarios: [(&str, Run<'_>); 14] = [
         ("idle", &|| idle::idle(&arguments(&[]))),
         ("compare", &|| compare::compare(&arguments(sides))),
         ("rates", &|| compare::compare(&arguments(rates))),
         ("archive", &|| archive::archive(&arguments(kept))),
         ("archive-load", &|| archive_load::archive_load(&arguments(&["--rounds", "1"]))),
         ("growth", &|| growth::growth(&arguments(&[]))),
+        ("origins", &|| origins::origins(&arguments(&["--rounds", "1"]))),
         ("attack", &|| attack::attack(&arguments(full))),
         ("exporters", &|| exporters::exporters(&arguments(full))),
         ("overload", &|| overload::overload(&arguments(&[]))),

@@ -37,8 +37,9 @@ impl fmt::Display for Exporter {
 }
 
 /// The address as operators write it: `::ffff:192.0.2.1`, which a dual-stack socket reports, is `192.0.2.1`.
+#[inline]
 #[must_use]
-pub fn canonical(address: IpAddr) -> IpAddr {
+pub const fn canonical(address: IpAddr) -> IpAddr {
     address.to_canonical()
 }
 

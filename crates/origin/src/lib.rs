@@ -56,5 +56,5 @@ pub use flow::Country;
 pub use networks::Networks;
 pub use order::{Order, OrderError, Source};
 pub use origin::Origin;
-pub use sources::{Found, OfRouter, Sources, Stated};
+pub use sources::{End, Found, OfRouter, Sources, Stated};
 pub use table::Table;

@@ -5,6 +5,9 @@
 //! 16 bits have all networks (2000::/3), some of these most of them, and within them some /32 have thousands. Where no piece
 //! starts, no memory is used.
 
+use arrayvec::ArrayVec;
+use prefetch_index::prefetch_index;
+
 use crate::origin::Origin;
 use crate::pieces::{Address, Pieces};
 
@@ -33,6 +36,9 @@ struct Part {
     count: u32,
 }
 
+/// How many look-ups take their steps together: enough for all that memory can answer at once.
+pub(crate) const AT_ONCE: usize = 64;
+
 /// Marks a part that is divided.
 const DIVIDED: u32 = 1 << 31;
 
@@ -57,17 +63,64 @@ impl<A: Address> Lookup<A> {
 
     #[inline]
     pub(crate) fn get(&self, address: A) -> Origin {
-        let mut index = address.part(A::BITS - ROOT_BITS, ROOT_BITS);
+        self.origin(self.piece(self.part(address), address))
+    }
+
+    /// Looks many addresses up, each with the place of its origin in `found`. All take a step before the next one, and each step
+    /// fetches what the next one reads, so that no look-up waits for the memory of another.
+    #[inline]
+    pub(crate) fn get_all(&self, addresses: &ArrayVec<(usize, A), AT_ONCE>, found: &mut [Origin; AT_ONCE]) {
+        addresses.iter().for_each(|(_, address)| prefetch_index(&self.parts, Self::root(*address)));
+        let mut parts = ArrayVec::<_, AT_ONCE>::new();
+        for (_, address) in addresses {
+            let part = self.part(*address);
+            // As many starts as are searched are in two lines of a cache.
+            prefetch_index(&self.pieces.starts, part.at as usize);
+            prefetch_index(&self.pieces.starts, (part.at + part.count) as usize);
+            parts.push(part);
+        }
+        let mut pieces = ArrayVec::<_, AT_ONCE>::new();
+        for ((_, address), part) in addresses.iter().zip(parts) {
+            let piece = self.piece(part, *address);
+            prefetch_index(&self.pieces.origins, piece);
+            pieces.push(piece);
+        }
+        for ((place, _), piece) in addresses.iter().zip(pieces) {
+            if let Some(found) = found.get_mut(*place) {
+                *found = self.origin(piece);
+            }
+        }
+    }
+
+    #[inline]
+    fn root(address: A) -> usize {
+        address.part(A::BITS - ROOT_BITS, ROOT_BITS)
+    }
+
+    /// The smallest part that contains an address.
+    #[inline]
+    fn part(&self, address: A) -> Part {
+        let mut index = Self::root(address);
         loop {
-            let Some(part) = self.parts.get(index) else { return Origin::UNKNOWN };
+            let Some(part) = self.parts.get(index) else { return Part { at: 0, count: 0 } };
             if part.count & DIVIDED == 0 {
-                let (from, count) = (part.at as usize, part.count as usize);
-                let starts = self.pieces.starts.get(from..from + count).unwrap_or_default();
-                let piece = from + starts.partition_point(|start| *start <= address);
-                return self.pieces.origins.get(piece.wrapping_sub(1)).copied().unwrap_or(Origin::UNKNOWN);
+                return *part;
             }
             index = part.at as usize + address.part(part.count & 0xff, part.count >> 8 & 0xff);
         }
+    }
+
+    /// The place of the piece that contains an address of a part.
+    #[inline]
+    fn piece(&self, part: Part, address: A) -> usize {
+        let (from, count) = (part.at as usize, part.count as usize);
+        let starts = self.pieces.starts.get(from..from + count).unwrap_or_default();
+        (from + starts.partition_point(|start| *start <= address)).wrapping_sub(1)
+    }
+
+    #[inline]
+    fn origin(&self, piece: usize) -> Origin {
+        self.pieces.origins.get(piece).copied().unwrap_or(Origin::UNKNOWN)
     }
 
     /// How many pieces have an answer.
@@ -153,9 +206,17 @@ mod tests {
         let lookup = Lookup::new(pieces.clone());
         let ends = pieces.starts.iter().flat_map(|start| [Some(*start), start.next()]).flatten();
         let befores = pieces.starts.iter().skip(1).map(|start| start.distance_from(A::default().next().unwrap()));
-        for address in ends.chain(befores).chain(between) {
-            let piece = pieces.starts.partition_point(|start| *start <= address) - 1;
-            assert_eq!(lookup.get(address), pieces.origins[piece], "{address:?}");
+        let addresses: Vec<A> = ends.chain(befores).chain(between).collect();
+        let mut expected = Vec::new();
+        for address in &addresses {
+            let piece = pieces.starts.partition_point(|start| start <= address) - 1;
+            assert_eq!(lookup.get(*address), pieces.origins[piece], "{address:?}");
+            expected.push(pieces.origins[piece]);
+        }
+        for (addresses, expected) in addresses.chunks(AT_ONCE).zip(expected.chunks(AT_ONCE)) {
+            let mut found = [Origin::new(u32::MAX, None); AT_ONCE];
+            lookup.get_all(&addresses.iter().copied().enumerate().collect(), &mut found);
+            assert_eq!(found[..expected.len()], *expected, "{addresses:?}");
         }
         lookup
     }

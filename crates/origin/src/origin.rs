@@ -34,6 +34,11 @@ impl Origin {
         Country::of_octets(self.country)
     }
 
+    /// The [number](Country::number) of the country; 0 if it is not known.
+    pub(crate) const fn country_number(self) -> u16 {
+        u16::from_be_bytes(self.country)
+    }
+
     /// Which file knows the AS: an index into [`Table::files`](crate::Table::files).
     #[must_use]
     pub fn asn_file(self) -> Option<usize> {

@@ -3,11 +3,14 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use arrayvec::ArrayVec;
 use bmp::{Path, Snapshot};
-use flow::{AsSource, Country, canonical};
+use flow::{AsSource, canonical};
 
+use crate::lookup::AT_ONCE;
 use crate::networks::Networks;
 use crate::order::{Order, Source};
+use crate::origin::Origin;
 use crate::table::Table;
 
 /// Everything that knows origins, at one moment. It never changes: a new value replaces it. What it answers depends on it and on
@@ -33,6 +36,22 @@ pub struct Stated {
     pub is_by_default_route: bool,
 }
 
+/// An end of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    address: IpAddr,
+    stated: Stated,
+}
+
+impl End {
+    /// The end with this address, of which the exporter sent this.
+    #[inline]
+    #[must_use]
+    pub const fn new(address: IpAddr, stated: Stated) -> Self {
+        Self { address: canonical(address), stated }
+    }
+}
+
 /// What is found of an end of a flow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Found<'s> {
@@ -40,16 +59,18 @@ pub struct Found<'s> {
     pub asn: u32,
     /// Which source has it.
     pub from: AsSource,
-    /// The country, from files.
-    pub country: Option<Country>,
+    /// The [number](flow::Country::number) of the country, from files; 0 if it is not known.
+    pub country: u16,
     /// The path of the route to the address, by BMP.
     pub path: Option<&'s Path>,
 }
 
 /// The sources for the flows of one router.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct OfRouter<'s> {
     sources: &'s Sources,
+    /// Those of the order that know anything.
+    asked: ArrayVec<Source, { Source::ALL.len() }>,
     routes: Option<&'s Snapshot>,
     router: IpAddr,
 }
@@ -129,13 +150,13 @@ impl Sources {
         let router = canonical(router);
         let place = self.routes.binary_search_by_key(&router, |(address, _)| *address).ok();
         let routes = place.and_then(|place| self.routes.get(place)).map(|(_, routes)| &**routes);
-        OfRouter { sources: self, routes, router }
-    }
-
-    /// The origin of an address in a flow of an exporter.
-    #[must_use]
-    pub fn origin(&self, exporter: IpAddr, address: IpAddr, stated: Stated) -> Found<'_> {
-        self.of(exporter).origin(address, stated)
+        let knows = |source: &Source| match source {
+            Source::Networks => !self.networks.is_empty(),
+            Source::Exporter => true,
+            Source::Bmp => !self.routes.is_empty(),
+            Source::Files => self.has_files,
+        };
+        OfRouter { sources: self, asked: self.order.iter().filter(knows).collect(), routes, router }
     }
 }
 
@@ -152,19 +173,36 @@ impl<'s> OfRouter<'s> {
     /// if no other source has any.
     #[inline]
     #[must_use]
-    pub fn origin(&self, address: IpAddr, stated: Stated) -> Found<'s> {
-        let Sources { order, networks, files, has_files, .. } = self.sources;
-        let address = canonical(address);
-        let file = if *has_files { files.get(address) } else { None };
+    pub fn origin(&self, end: End) -> Found<'s> {
+        let Sources { files, has_files, .. } = self.sources;
+        let file = if *has_files { files.get(end.address) } else { None };
+        self.first(&end, file.unwrap_or(Origin::UNKNOWN))
+    }
+
+    /// Finds the [`origin`](Self::origin) of each of these ends, without one waiting for the memory of another.
+    #[inline]
+    pub fn origins(&self, ends: &[End], found: &mut [Found<'s>]) {
+        let Sources { files, has_files, .. } = self.sources;
+        for (ends, found) in ends.chunks(AT_ONCE).zip(found.chunks_mut(AT_ONCE)) {
+            let addresses = ends.iter().map(|end| end.address);
+            let known = if *has_files { files.get_all(addresses) } else { [Origin::UNKNOWN; AT_ONCE] };
+            for ((found, end), file) in found.iter_mut().zip(ends).zip(known) {
+                *found = self.first(end, file);
+            }
+        }
+    }
+
+    /// What the first source has that knows an address, of which files know this.
+    #[inline]
+    fn first(&self, end: &End, file: Origin) -> Found<'s> {
+        let End { address, stated } = *end;
         let (route, by) = self.route(address);
         let path = route.filter(|path| path.segments().next().is_some());
-        let mut found = Found { path, country: file.and_then(|file| file.country()), ..Found::default() };
+        let mut found = Found { path, country: file.country_number(), ..Found::default() };
         let mut private = 0;
-        for source in order.iter() {
+        for source in &self.asked {
             let (asn, from) = match source {
-                // Even an empty table would be read from memory.
-                Source::Networks if networks.is_empty() => continue,
-                Source::Networks => (networks.asn(address), AsSource::Network),
+                Source::Networks => (self.sources.networks.asn(address), AsSource::Network),
                 Source::Exporter if stated.is_by_default_route => continue,
                 Source::Exporter if is_private(stated.asn) => {
                     private = stated.asn;
@@ -172,7 +210,7 @@ impl<'s> OfRouter<'s> {
                 }
                 Source::Exporter => (Some(stated.asn).filter(|asn| ![0, AS_TRANS].contains(asn)), AsSource::Exporter),
                 Source::Bmp => (route.and_then(Path::origin), by),
-                Source::Files => (file.and_then(|file| file.asn()), AsSource::File),
+                Source::Files => (file.asn(), AsSource::File),
             };
             if let Some(asn) = asn {
                 (found.asn, found.from) = (asn, from);
@@ -253,9 +291,14 @@ mod tests {
     }
 
     fn found(sources: &Sources, address: &str, stated: Stated) -> (u32, AsSource, String, String) {
-        let Found { asn, from, country, path } = sources.origin(ROUTER, address.parse().unwrap(), stated);
+        let Found { asn, from, country, path } = sources.of(ROUTER).origin(End::new(address.parse().unwrap(), stated));
         let text = |value: Option<String>| value.unwrap_or_default();
-        (asn, from, text(country.map(|country| country.to_string())), text(path.map(ToString::to_string)))
+        (
+            asn,
+            from,
+            text(flow::Country::of_number(country).map(|country| country.to_string())),
+            text(path.map(ToString::to_string)),
+        )
     }
 
     #[test]

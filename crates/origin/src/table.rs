@@ -2,11 +2,13 @@
 
 use std::net::IpAddr;
 
+use arrayvec::ArrayVec;
+
 use crate::contents::{Contents, SourceFile};
 use crate::error::Error;
 use crate::files::too_many;
 use crate::limits::FILES;
-use crate::lookup::Lookup;
+use crate::lookup::{AT_ONCE, Lookup};
 use crate::names::{Names, NamesBuilder};
 use crate::origin::Origin;
 use crate::pieces::Pieces;
@@ -61,14 +63,28 @@ impl Table {
     #[inline]
     #[must_use]
     pub fn get(&self, address: IpAddr) -> Option<Origin> {
-        let origin = match address {
+        let origin = match flow::canonical(address) {
             IpAddr::V4(address) => self.ipv4.get(address.to_bits()),
-            IpAddr::V6(address) => match address.to_ipv4_mapped() {
-                Some(address) => self.ipv4.get(address.to_bits()),
-                None => self.ipv6.get(address.to_bits()),
-            },
+            IpAddr::V6(address) => self.ipv6.get(address.to_bits()),
         };
         (origin != Origin::UNKNOWN).then_some(origin)
+    }
+
+    /// Looks up to [`AT_ONCE`] addresses up, which are [canonical](flow::canonical), in a fraction of the time that as many
+    /// calls of [`get`](Self::get) take.
+    #[inline]
+    pub(crate) fn get_all(&self, addresses: impl Iterator<Item = IpAddr>) -> [Origin; AT_ONCE] {
+        let (mut ipv4, mut ipv6) = (ArrayVec::new(), ArrayVec::new());
+        for (number, address) in addresses.take(AT_ONCE).enumerate() {
+            match address {
+                IpAddr::V4(address) => ipv4.push((number, address.to_bits())),
+                IpAddr::V6(address) => ipv6.push((number, address.to_bits())),
+            }
+        }
+        let mut found = [Origin::UNKNOWN; AT_ONCE];
+        self.ipv4.get_all(&ipv4, &mut found);
+        self.ipv6.get_all(&ipv6, &mut found);
+        found
     }
 
     /// The name of an AS, wherever its number is from.

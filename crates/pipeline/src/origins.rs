@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use arc_swap::cache::Cache;
-use flow::{AsSource, Country, FlowRecord};
-use origin::{Found, OfRouter, Sources, Stated};
+use arrayvec::ArrayVec;
+use flow::{AsSource, FlowRecord};
+use origin::{End, Found, OfRouter, Sources, Stated};
 use wire::{Datagram, Record, RecordKind};
 
 use crate::booked_origins::{self, Before, Booking, Origin};
@@ -109,10 +110,12 @@ pub(crate) fn find_all(from: From<'_>, router: IpAddr, room: &mut Room<'_>, flow
         From::Nowhere => {}
         From::Sources(sources) => {
             let sources = sources.of(router);
-            let mut found = [[Found::default(); 2]; AT_ONCE];
+            let mut found = [Found::default(); 2 * AT_ONCE];
             for flows in flows.chunks_mut(AT_ONCE) {
-                found.iter_mut().zip(&*flows).for_each(|(found, flow)| *found = ends(&sources, flow));
-                flows.iter_mut().zip(&found).for_each(|(flow, found)| note(router, booking, flow, found));
+                let mut ends = ArrayVec::<_, { 2 * AT_ONCE }>::new();
+                flows.iter().for_each(|flow| ends.extend(ends_of(flow)));
+                sources.origins(&ends, &mut found);
+                flows.iter_mut().zip(found.as_chunks().0).for_each(|(flow, found)| note(router, booking, flow, found));
             }
         }
         From::Before => flows.iter_mut().for_each(|flow| {
@@ -121,9 +124,8 @@ pub(crate) fn find_all(from: From<'_>, router: IpAddr, room: &mut Room<'_>, flow
     }
 }
 
-/// How many flows are looked up before the first of them is booked: nothing between the look-ups keeps the memory from
-/// answering several at once.
-const AT_ONCE: usize = 16;
+/// How many flows are looked up before the first of them is booked, so that the memory answers for several at once.
+const AT_ONCE: usize = 32;
 
 /// Gives a flow the origins that were found, and books them.
 #[inline]
@@ -136,20 +138,20 @@ fn note(router: IpAddr, booking: &mut Booking, flow: &mut FlowRecord, found: &[F
     booking.flow(key, [source.0, destination.0]);
 }
 
-/// What is found of both ends of a flow.
+/// Source and destination of a flow.
 #[inline]
-fn ends<'s>(sources: &OfRouter<'s>, flow: &FlowRecord) -> [Found<'s>; 2] {
+const fn ends_of(flow: &FlowRecord) -> [End; 2] {
     let stated = Stated { asn: flow.source_as, is_by_default_route: flow.is_source_by_default };
-    let source = sources.origin(flow.source, stated);
+    let source = End::new(flow.source, stated);
     let stated = Stated { asn: flow.destination_as, is_by_default_route: flow.is_destination_by_default };
-    [source, sources.origin(flow.destination, stated)]
+    [source, End::new(flow.destination, stated)]
 }
 
 /// The number of an origin for the booking, and the origin unless it is what the exporter sent.
 #[inline]
 fn number(booking: &mut Booking, found: &Found<'_>, stated: u32) -> (u32, Option<Origin>) {
     let Found { asn, from, country, path } = *found;
-    if asn == stated && matches!(from, AsSource::None | AsSource::Exporter) && country.is_none() && path.is_none() {
+    if asn == stated && country == 0 && matches!(from, AsSource::None | AsSource::Exporter) && path.is_none() {
         return (0, None);
     }
     let origin = origin(found);
@@ -160,7 +162,7 @@ fn number(booking: &mut Booking, found: &Found<'_>, stated: u32) -> (u32, Option
 fn origin(found: &Found<'_>) -> Origin {
     let Found { asn, from, country, .. } = *found;
     let asn = if from == AsSource::Exporter { 0 } else { asn };
-    Origin { asn, from, country: country.map_or(0, Country::number), ..Origin::default() }
+    Origin { asn, from, country, ..Origin::default() }
 }
 
 #[inline]
@@ -176,7 +178,7 @@ fn set(flow: &mut FlowRecord, [source, destination]: [Option<Origin>; 2]) {
 
 /// A flow with its origins, for a tap: nothing is booked. The path is that to its destination.
 pub(crate) fn shown<'s>(sources: &OfRouter<'s>, flow: &FlowRecord) -> (FlowRecord, Option<&'s bmp::Path>) {
-    let (mut flow, found) = (*flow, ends(sources, flow));
+    let (mut flow, found) = (*flow, ends_of(flow).map(|end| sources.origin(end)));
     set(&mut flow, found.each_ref().map(|found| Some(origin(found))));
     let [_, destination] = found;
     (flow, destination.path)

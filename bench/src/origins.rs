@@ -1,0 +1,96 @@
+//! What AS numbers by a file cost: the collector looks up both ends of every flow, or counts the AS numbers that the exporter
+//! states.
+
+use std::fmt::Write;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use clap::Args;
+use flow::{Prefix, Protocol};
+use generator::{Generator, Load, Pace, Traffic};
+
+use crate::compare::{load, netflow_with_journal};
+use crate::program::Netflow;
+use crate::run::run;
+use crate::target::Target;
+
+/// Arguments of `bench origins`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Arguments {
+    /// Flows a second
+    #[arg(long, default_value_t = 300_000)]
+    rate: u64,
+    /// Seconds of load for each figure
+    #[arg(long, default_value_t = 8.0)]
+    seconds: f64,
+    /// Pairs of measurements; the ratio is the median of theirs
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+}
+
+/// Distinct addresses, half of them inside the monitored prefix.
+const ADDRESSES: u32 = 1_000_000;
+/// Ranges of IPv4 addresses in the file; together they have all addresses.
+const RANGES: u32 = 500_000;
+/// Distinct AS numbers, in the file and of the exporter.
+const AS_NUMBERS: u16 = 65_000;
+
+/// Measures both in turn.
+pub(crate) fn origins(arguments: &Arguments) -> anyhow::Result<Vec<Target>> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("ranges.tsv");
+    std::fs::write(&file, ranges())?;
+    let generator = Generator::new(flows())?;
+    let pace = Pace {
+        rate: Some(arguments.rate),
+        duration: Some(Duration::from_secs_f64(arguments.seconds)),
+        ..Pace::default()
+    };
+    let cost = |program: &Netflow| {
+        let outcome = run(program, &generator, pace)?;
+        anyhow::ensure!(outcome.is_right(), "totals are wrong: {} dropped", outcome.drops);
+        anyhow::Ok(outcome.cost() * 1e3)
+    };
+    let prefix: Prefix = "10.0.0.0/8".parse()?;
+    let stated = Netflow { prefixes: vec![prefix], once: 1, ..netflow_with_journal() };
+    let mut looked_up = Netflow { variant: ", AS numbers by file", ..stated.clone() };
+    // The file is asked for each end, whatever the exporter states.
+    looked_up.settings.push(("NETFLOW__ORIGINS__FILES", file.display().to_string()));
+    looked_up.settings.push(("NETFLOW__ORIGINS__ORDER", "files".into()));
+    let mut pairs = Vec::new();
+    for round in 1..=arguments.rounds {
+        let pair = (cost(&stated)?, cost(&looked_up)?);
+        eprintln!("round {round}: {:.0} ns a flow with stated AS numbers, {:.0} ns by file", pair.0, pair.1);
+        pairs.push(pair);
+    }
+    pairs.sort_by(|a, b| (a.1 / a.0).total_cmp(&(b.1 / b.0)));
+    let (stated, looked_up) = pairs.get(pairs.len() / 2).copied().unwrap_or((f64::NAN, f64::NAN));
+    Ok(vec![
+        Target::figure("AS numbers of the exporter: processor time a flow", stated, "ns"),
+        Target::figure("AS numbers by file: processor time a flow", looked_up, "ns"),
+        Target::at_most("AS numbers by file / of the exporter", looked_up / stated, 1.15, "times"),
+    ])
+}
+
+fn flows() -> Load {
+    let addresses = ADDRESSES / 2;
+    let load = load(Protocol::NetflowV9, addresses, 1, 0);
+    let traffic = Traffic {
+        prefixes: "10.0.0.0/8".parse().into_iter().collect(),
+        autonomous_systems: AS_NUMBERS,
+        ..load.traffic
+    };
+    Load { traffic, ..load }
+}
+
+/// A file of the layout of iptoasn.com.
+fn ranges() -> String {
+    let step = u32::MAX / RANGES;
+    (0..RANGES).fold(String::new(), |mut text, number| {
+        let (first, last) = (number * step, number * step + (step - 1));
+        let (first, last) = (Ipv4Addr::from_bits(first), Ipv4Addr::from_bits(last));
+        let asn = 1 + number.wrapping_mul(7919) % u32::from(AS_NUMBERS);
+        let _ = writeln!(text, "{first}\t{last}\t{asn}\tCH\tName");
+        text
+    })
+}
