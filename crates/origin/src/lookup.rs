@@ -15,7 +15,7 @@ use crate::pieces::{Address, Pieces};
 #[derive(Clone, Debug)]
 pub(crate) struct Lookup<A> {
     pieces: Pieces<A>,
-    /// First those of the upper bits.
+    /// First those of the upper bits. Empty if there is no answer at all.
     parts: Vec<Part>,
 }
 
@@ -44,6 +44,9 @@ const DIVIDED: u32 = 1 << 31;
 
 impl<A: Address> Lookup<A> {
     pub(crate) fn new(pieces: Pieces<A>) -> Self {
+        if pieces.answers() == 0 {
+            return Self { pieces: Pieces { starts: Vec::new(), origins: Vec::new() }, parts: Vec::new() };
+        }
         let mut build = Build { starts: &pieces.starts, parts: Vec::new(), crowded: Vec::new() };
         build.divide(A::default(), A::BITS - ROOT_BITS, ROOT_BITS, 0, pieces.starts.len());
         // Each part before those of the next level, so that all have their turn before the memory is used up.
@@ -266,6 +269,12 @@ mod tests {
         assert_found(low.chain(high).collect(), std::iter::empty());
         let range = |first: u32| Range { first, last: first, origin: Origin::new(1 + first % 2, None) };
         assert_found((0..500).chain(u32::MAX - 500..=u32::MAX).map(range).collect(), std::iter::empty());
+    }
+
+    #[test]
+    fn a_table_without_answers_takes_no_memory() {
+        let lookup = Lookup::<u32>::new(Pieces::default());
+        assert_eq!((lookup.heap_bytes(), lookup.get(7)), (0, Origin::UNKNOWN));
     }
 
     #[test]
