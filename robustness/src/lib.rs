@@ -6,6 +6,7 @@
 //! | --- | --- |
 //! | [`bmp_sessions`] | connections of routers that send their routes |
 //! | [`own_files`] | blocks, announcements of exporters, the state file, names of interfaces, journal segments |
+//! | [`booked_origins`] | what a journal has of the origins of flows |
 //! | [`captures`] | pcap and pcapng files |
 //! | [`filters`] | filters of flows |
 //! | [`origins`] | files of AS numbers, AS names and countries |
@@ -15,6 +16,7 @@
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a body fails by panicking")]
 
 pub mod bmp_sessions;
+pub mod booked_origins;
 pub mod captures;
 pub mod filters;
 pub mod origins;
@@ -39,6 +41,7 @@ pub const BODIES: &[Body] = &[
     Body { name: "state_file", run: own_files::state_file, seeds: own_files::state_files },
     Body { name: "interfaces_file", run: own_files::interfaces_file, seeds: own_files::interfaces_files },
     Body { name: "journal_segment", run: own_files::journal_segment, seeds: captures::segments },
+    Body { name: "booked_origins", run: booked_origins::read, seeds: booked_origins::booked },
     Body { name: "capture_file", run: captures::capture_file, seeds: captures::files },
     Body { name: "bmp_session", run: bmp_sessions::session, seeds: bmp_sessions::sessions },
     Body { name: "filter", run: filters::filter, seeds: filters::filters },

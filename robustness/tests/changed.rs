@@ -46,6 +46,11 @@ fn changed_segments_are_read_up_to_the_change() {
 }
 
 #[test]
+fn changed_origins_are_read_or_left_out() {
+    run_changed("booked_origins");
+}
+
+#[test]
 fn changed_captures_are_read_or_refused() {
     run_changed("capture_file");
 }
