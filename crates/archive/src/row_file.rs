@@ -112,7 +112,7 @@ impl Encoded {
         leaf: usize,
     ) -> Result<(), ParquetError> {
         match (id.column().kind, leaf) {
-            (Kind::U8 | Kind::U16 | Kind::U32, _) | (Kind::Address, 0) => {
+            (Kind::U8 | Kind::U16 | Kind::Country | Kind::U32, _) | (Kind::Address, 0) => {
                 self.collect_i32(chunks, id);
                 write_column::<Int32Type, W>(group, &self.i32, None)
             }

@@ -179,7 +179,7 @@ impl<'s> Scan<'s> {
 /// What a thread needs to read columns: of each, a page as it is in the file and one as it is decoded, and some thousand values.
 fn memory_of_columns(columns: Columns) -> usize {
     let octets_of_a_value = columns.iter().map(|id| match id.column().kind {
-        Kind::U8 | Kind::U16 | Kind::U32 => 4,
+        Kind::U8 | Kind::U16 | Kind::Country | Kind::U32 => 4,
         Kind::U64 | Kind::Time | Kind::Mac => 8,
         Kind::Address => 4 + 16 + 1,
     });

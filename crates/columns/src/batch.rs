@@ -60,7 +60,7 @@ impl Values {
     pub const fn new(kind: Kind) -> Self {
         match kind {
             Kind::U8 => Self::U8(Vec::new()),
-            Kind::U16 => Self::U16(Vec::new()),
+            Kind::U16 | Kind::Country => Self::U16(Vec::new()),
             Kind::U32 => Self::U32(Vec::new()),
             Kind::U64 | Kind::Time | Kind::Mac => Self::U64(Vec::new()),
             Kind::Address => Self::Addresses(Addresses { v4: Vec::new(), is_v6: Vec::new(), v6: Vec::new() }),
@@ -333,7 +333,7 @@ mod tests {
             let (kind, values) = (id.column().kind, batch.values(id));
             match kind {
                 Kind::U8 => assert!(matches!(values, Values::U8(_))),
-                Kind::U16 => assert!(matches!(values, Values::U16(_))),
+                Kind::U16 | Kind::Country => assert!(matches!(values, Values::U16(_))),
                 Kind::U32 => assert!(matches!(values, Values::U32(_))),
                 Kind::U64 | Kind::Time | Kind::Mac => assert!(matches!(values, Values::U64(_))),
                 Kind::Address => assert!(matches!(values, Values::Addresses(_))),

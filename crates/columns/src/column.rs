@@ -48,6 +48,8 @@ pub enum Kind {
     Time,
     /// A MAC address as a number of 48 bits, the first octet in the highest bits.
     Mac,
+    /// The two letters of a country, the first in the higher bits of a number of 16 bits; 0 for none.
+    Country,
     /// An IPv4 or IPv6 address.
     Address,
 }
@@ -58,7 +60,7 @@ impl Kind {
     pub const fn largest(self) -> u64 {
         match self {
             Self::U8 => u8::MAX as u64,
-            Self::U16 => u16::MAX as u64,
+            Self::U16 | Self::Country => u16::MAX as u64,
             Self::U32 => u32::MAX as u64,
             Self::U64 => u64::MAX,
             Self::Time => i64::MAX as u64,
@@ -81,7 +83,7 @@ impl Kind {
         ];
         match self {
             Self::U8 => U8,
-            Self::U16 => U16,
+            Self::U16 | Self::Country => U16,
             Self::U32 => U32,
             Self::U64 | Self::Mac => U64,
             Self::Time => TIME,
@@ -94,7 +96,7 @@ impl Kind {
     pub const fn clickhouse(self) -> &'static str {
         match self {
             Self::U8 => "UInt8",
-            Self::U16 => "UInt16",
+            Self::U16 | Self::Country => "UInt16",
             Self::U32 => "UInt32",
             Self::U64 | Self::Mac => "UInt64",
             Self::Time => "DateTime64(3, 'UTC')",

@@ -2,8 +2,10 @@
 
 use std::sync::LazyLock;
 
+use flow::AsSource;
 use names::Names;
 
+use crate::column::Kind;
 use crate::row::RowKind;
 use crate::table::Id;
 
@@ -15,7 +17,7 @@ pub struct Named {
 }
 
 /// All columns whose values have names.
-pub const NAMED: [Named; 5] = [
+pub const NAMED: [Named; 6] = [
     Named { columns: &[Id::Proto, Id::InnerProto], names: names::protocols },
     Named {
         columns: &[Id::SrcPort, Id::DstPort, Id::InnerSrcPort, Id::InnerDstPort, Id::NatSrcPort, Id::NatDstPort],
@@ -24,6 +26,7 @@ pub const NAMED: [Named; 5] = [
     Named { columns: &[Id::Kind], names: kinds },
     Named { columns: &[Id::Direction], names: directions },
     Named { columns: &[Id::EtherType], names: ether_types },
+    Named { columns: &[Id::SrcAsFrom, Id::DstAsFrom], names: as_sources },
 ];
 
 impl Named {
@@ -51,6 +54,19 @@ fn ether_types() -> &'static Names {
     &NAMES
 }
 
+fn as_sources() -> &'static Names {
+    /// In a filter, `exporter` and `router` begin another comparison.
+    const fn name(from: AsSource) -> &'static str {
+        match from {
+            AsSource::Exporter => "flow",
+            from => from.name(),
+        }
+    }
+    static NAMES: LazyLock<Names> =
+        LazyLock::new(|| AsSource::ALL.into_iter().map(|from| (name(from), from as u64)).collect());
+    &NAMES
+}
+
 impl Id {
     /// The names of its values, if these have names.
     #[must_use]
@@ -62,6 +78,12 @@ impl Id {
     #[must_use]
     pub const fn is_as(self) -> bool {
         matches!(self, Self::SrcAs | Self::DstAs | Self::NextAs)
+    }
+
+    /// Whether its values may have names, be they known here or not.
+    #[must_use]
+    pub fn has_names(self) -> bool {
+        self.names().is_some() || self.is_as() || self.column().kind == Kind::Country
     }
 
     /// The column with the IP protocol that a port belongs to; `None` for columns without ports.

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use flow::{Protocol, Timestamp};
+use flow::{Country, Protocol, Timestamp};
 
 use crate::column::Kind;
 use crate::table::{ADDRESSES, COUNT, Id, TABLE};
@@ -62,6 +62,8 @@ pub enum Value {
     Time(Timestamp),
     /// A MAC address.
     Mac([u8; 6]),
+    /// A country; `None` if it is unknown.
+    Country(Option<Country>),
     /// An address.
     Address(IpAddr),
 }
@@ -178,6 +180,7 @@ impl Row {
                 let [_, _, octets @ ..] = number.to_be_bytes();
                 Value::Mac(octets)
             }
+            Kind::Country => Value::Country(Country::of_number(number as u16)),
             Kind::Address => Value::Address(self.address(id)),
         }
     }

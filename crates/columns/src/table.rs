@@ -125,10 +125,10 @@ columns! {
     Proto "proto" U8 None "IP protocol number, such as 6 for TCP."
         from [iana(4), iana(193), Field("packet.protocol"), Field("sampled_ipv4.protocol"), Field("sampled_ipv6.protocol")]
         as "Proto" Some(20), [];
-    SrcAs "srcas" U32 None "AS of the source."
+    SrcAs "srcas" U32 None "AS of the source, by which the flow was counted: what was looked up, else as sent."
         from [iana(16), Field("extended_gateway.src_as"), Field("extended_gateway.as")]
         as "SrcAS" Some(14), ["src as"];
-    DstAs "dstas" U32 None "AS of the destination."
+    DstAs "dstas" U32 None "AS of the destination, by which the flow was counted."
         from [iana(17), Field("extended_gateway.dst_as_path"), Field("extended_gateway.as")]
         as "DstAS" Some(15), ["dst as"];
     SrcMask "srcmask" U8 Bits "Length of the source's prefix in the routing table."
@@ -154,7 +154,7 @@ columns! {
     BgpNextHop "bgpnexthop" Address None "The next router of BGP."
         from [iana(18), iana(63), Field("extended_gateway.nexthop")]
         as "BGPNextHop" Some(100), ["bgpnext ip"];
-    NextAs "nextas" U32 None "The first AS on the way to the destination."
+    NextAs "nextas" U32 None "The first AS on the way to the destination: as sent, else by BMP."
         from [iana(128), Field("extended_gateway.dst_as_path")]
         as "Dst1stAS" Some(13), [];
     InVrf "invrf" U32 None "Routing instance of the input interface."
@@ -283,6 +283,20 @@ columns! {
     Vni "vni" U32 None "Network identifier of the overlay, such as of VXLAN."
         from [iana(351), Field("extended_vni_ingress.vni"), Field("extended_vni_egress.vni")]
         as "VNI" None, [];
+
+    // What was looked up.
+    SrcAsFrom "srcasfrom" U8 None "Where the AS of the source is from: 1 the flow itself, 2 your own networks, 3 the routes of its router by BMP, 4 those of another router, 5 a file; 0 if it has none."
+        from [Datagram("look-up")]
+        as "SrcASFrom" None, [];
+    DstAsFrom "dstasfrom" U8 None "Where the AS of the destination is from, in the same numbers."
+        from [Datagram("look-up")]
+        as "DstASFrom" None, [];
+    SrcCountry "srccountry" Country None "Country of the source, from a file. In Parquet a number: its two letters, the first in the higher bits."
+        from [Datagram("look-up")]
+        as "SrcCountry" None, ["src country"];
+    DstCountry "dstcountry" Country None "Country of the destination, from a file."
+        from [Datagram("look-up")]
+        as "DstCountry" None, ["dst country"];
 }
 
 impl Id {

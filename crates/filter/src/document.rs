@@ -52,7 +52,7 @@ column of a flow ([columns.md](columns.md)). Words are read in upper and lower c
 ```
 
 - **Signs:** `=` (also `==`, `is`, `eq`), `!=` (`ne`), `>` (`gt`), `<` (`lt`), `>=` (`ge`), `<=` (`le`). Without a sign,
-  equal is meant. Addresses have no order.
+  equal is meant. Addresses and countries have no order.
 - **Together:** `and`, `or`, `not`, `( )`; also `&&`, `||`, `!`. `not` binds strongest, then `and`.
 - **Either end:** `port 53` matches if the source or the destination port is 53. `port != 53` is `not port 53`: neither is.
 - **Counters** are as the exporter sent them, not multiplied by the sampling rate. `bytes` and `packets` are those of both
@@ -159,6 +159,7 @@ fn form(quantity: Quantity) -> &'static str {
         Form::Milliseconds => "duration",
         Form::Time => "time",
         Form::Mac => "MAC",
+        Form::Country => "country",
         Form::Flags => "flags",
         Form::Address => "address",
     }

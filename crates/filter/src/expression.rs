@@ -6,7 +6,7 @@ use std::fmt;
 use columns::{Id, Row};
 
 use crate::quantity::{Form, Quantity};
-use crate::ranges::{AddressSet, Ranges};
+use crate::ranges::{AddressSet, Countries, Ranges};
 use crate::words::FLAGS;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,6 +151,9 @@ fn joined(
 impl fmt::Display for Test {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Number(quantity, numbers) if quantity.form() == Form::Country => {
+                write!(f, "{quantity} {}", Countries(numbers))
+            }
             Self::Number(quantity, numbers) => write!(f, "{quantity} {numbers}"),
             Self::Address(id, addresses) => write!(f, "{} {addresses}", id.column().name),
             Self::AllBits(quantity, bits) => write!(f, "{quantity} {}", Bits(*quantity, *bits)),

@@ -174,9 +174,9 @@ impl<'t> Parser<'t> {
             Some(Sign::Differs) | None => Comparison::Equal,
         };
         let is_ordered = comparison != Comparison::Equal;
-        if is_ordered && matches!(subject.quantity().form(), Form::Address | Form::Mac) {
+        if is_ordered && matches!(subject.quantity().form(), Form::Address | Form::Mac | Form::Country) {
             self.tokens = place;
-            return Err(self.complaint("addresses have no order: use =, !=, or in [ ]".to_owned()));
+            return Err(self.complaint("addresses and countries have no order: use =, !=, or in [ ]".to_owned()));
         }
         let read = self.tokens.first().map(|token| value::read(subject.quantity(), token.text));
         let test = match read {

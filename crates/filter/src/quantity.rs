@@ -34,6 +34,7 @@ pub(crate) enum Form {
     Milliseconds,
     Time,
     Mac,
+    Country,
     Flags,
     Address,
 }
@@ -85,6 +86,7 @@ impl Quantity {
                 Kind::U8 | Kind::U16 | Kind::U32 | Kind::U64 => Form::Number,
                 Kind::Time => Form::Time,
                 Kind::Mac => Form::Mac,
+                Kind::Country => Form::Country,
                 Kind::Address => Form::Address,
             },
             Self::Duration => Form::Milliseconds,

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use flow::Country;
+
 /// Numbers as ranges with both ends, in ascending order; they neither overlap nor touch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ranges<T>(Vec<(T, T)>);
@@ -73,9 +75,23 @@ impl<T: Number> Ranges<T> {
 /// As the right side of a test: `= 53`, `= 1-1024`, or `in [53, 80-90]`.
 impl fmt::Display for Ranges<u64> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = |first, last| if first == last { format!("{first}") } else { format!("{first}-{last}") };
-        side(&self.texts(text).collect::<Vec<_>>(), f)
+        numbers(self, |number| number.to_string(), f)
     }
+}
+
+/// The same for countries, by their letters.
+pub(crate) struct Countries<'r>(pub(crate) &'r Ranges<u64>);
+
+impl fmt::Display for Countries<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let country = |number| Country::of_number(u16::try_from(number).ok()?);
+        numbers(self.0, |number| country(number).map_or_else(|| number.to_string(), |country| country.to_string()), f)
+    }
+}
+
+fn numbers(ranges: &Ranges<u64>, text: impl Fn(u64) -> String, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let range = |first, last| if first == last { text(first) } else { format!("{}-{}", text(first), text(last)) };
+    side(&ranges.texts(range).collect::<Vec<_>>(), f)
 }
 
 fn side(ranges: &[String], f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -51,6 +51,7 @@ fn value(form: Form, named: Option<&'static Names>) -> BoxedStrategy<String> {
                 .prop_map(str::to_owned),
         ]
         .boxed(),
+        Form::Country => select(vec!["CH", "de", "0", "17224", "ZZ"]).prop_map(str::to_owned).boxed(),
         Form::Mac => number().prop_map(|number| (number & 0xffff_ffff_ffff).to_string()).boxed(),
         Form::Flags => select(vec!["S", "SA", "X", "afrpu", "0x12", "3"]).prop_map(str::to_owned).boxed(),
         Form::Milliseconds => select(vec!["0", "1", "500ms", "1.5s", "2h"]).prop_map(str::to_owned).boxed(),

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use flow::Country;
+
 use crate::quantity::{Form, Quantity};
 use crate::ranges::AddressRange;
 use crate::words::{FLAGS, names_of};
@@ -38,6 +40,7 @@ pub(crate) fn expected(quantity: Quantity) -> String {
     match quantity.form() {
         Form::Address => "an address such as 192.0.2.1 or 2001:db8::1, or a prefix such as 10.0.0.0/8".to_owned(),
         Form::Mac => "a MAC address such as 00:00:5e:00:53:01".to_owned(),
+        Form::Country => "the two letters of a country such as CH, or 0 for none".to_owned(),
         Form::Time => "a time in UTC such as 2026-11-29 or 2026-11-29T14:00:30".to_owned(),
         Form::Milliseconds => "a duration such as 500ms, 10s, 5m, 2h, or a number of milliseconds".to_owned(),
         Form::Flags => "TCP flags such as SA (of FSRPAUEC, X for the first six), or a number".to_owned(),
@@ -57,6 +60,7 @@ pub(crate) fn expected(quantity: Quantity) -> String {
 fn numbers(quantity: Quantity, text: &str) -> Option<(u64, u64)> {
     let read = |text: &str| match quantity.form() {
         Form::Mac => mac(text).or_else(|| integer(text)),
+        Form::Country => Country::new(text).map(|country| country.number().into()).or_else(|| integer(text)),
         Form::Time => time(text).or_else(|| integer(text)),
         Form::Milliseconds => with_unit(text, &DURATIONS),
         Form::Flags => flags(text).or_else(|| integer(text)),

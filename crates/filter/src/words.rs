@@ -49,7 +49,7 @@ const fn column(phrases: &'static [&'static str], id: Id) -> Words {
 }
 
 /// The words beyond those of the table of columns.
-pub(crate) static WORDS: [Words; 32] = [
+pub(crate) static WORDS: [Words; 33] = [
     either(&["host", "ip", "net"], Id::SrcIp, Id::DstIp),
     column(&["src"], Id::SrcIp),
     column(&["dst"], Id::DstIp),
@@ -57,6 +57,7 @@ pub(crate) static WORDS: [Words; 32] = [
     column(&["src portrange"], Id::SrcPort),
     column(&["dst portrange"], Id::DstPort),
     either(&["as"], Id::SrcAs, Id::DstAs),
+    either(&["country"], Id::SrcCountry, Id::DstCountry),
     either(&["if"], Id::InIf, Id::OutIf),
     either(&["mask"], Id::SrcMask, Id::DstMask),
     either(&["mac", "ether host"], Id::SrcMac, Id::DstMac),

@@ -4,6 +4,7 @@
 use columns::{Id, Row};
 use filter::document::EXAMPLES;
 use filter::{DEEPEST, Filter, LONGEST_BYTES};
+use flow::AsSource;
 
 fn row(numbers: &[(Id, u64)], addresses: &[(Id, &str)]) -> Row {
     let mut row = Row::new();
@@ -24,6 +25,9 @@ fn flow() -> Row {
             (Id::DstPort, 40_000),
             (Id::SrcAs, 64_500),
             (Id::DstAs, 64_501),
+            (Id::SrcAsFrom, AsSource::Exporter as u64),
+            (Id::DstAsFrom, AsSource::File as u64),
+            (Id::DstCountry, 0x4348),
             (Id::InIf, 7),
             (Id::OutIf, 70_000),
             (Id::Bytes, 1000),
@@ -85,6 +89,12 @@ fn filters_mean_what_operators_expect() {
         ("tcp or icmp or icmp6", false),
         ("as 64501", true),
         ("src as 64501", false),
+        ("country ch", true),
+        ("dst country CH and src country 0", true),
+        ("srccountry CH or country in [DE, AT]", false),
+        ("country in [DE, CH]", true),
+        ("srcasfrom flow and dstasfrom file", true),
+        ("dstasfrom none or dstasfrom bmp", false),
         ("inif 7 and outif 70000", true),
         ("inif 70000 or outif 7", false),
         ("bytes > 1499 and bytes < 1501 and bytes = 1500 and bytes == 1500", true),
@@ -98,6 +108,19 @@ fn filters_mean_what_operators_expect() {
         ("not tcp and not udp", false),
     ] {
         assert_eq!(passes(filter, &flow()), expected, "{filter}");
+    }
+}
+
+#[test]
+fn countries_are_shown_by_their_letters() {
+    for (filter, shown) in [
+        ("src country ch", "srccountry = CH"),
+        ("dst country in [at, 0]", "dstcountry in [0, AT]"),
+        ("srccountry 17224-17225", "srccountry = CH-CI"),
+        ("srccountry 7", "srccountry = 7"),
+    ] {
+        assert_eq!(filter.parse::<Filter>().unwrap().to_string(), shown);
+        assert!(shown.parse::<Filter>().is_ok(), "{shown}");
     }
 }
 
@@ -247,7 +270,9 @@ fn an_error_gives_the_column_what_was_expected_and_what_was_meant() {
         ("udp and https", format!("column 9: expected {tests}, not \"https\": did you mean port https?")),
         ("hopopt", format!("column 1: expected {tests}, not \"hopopt\": did you mean proto hopopt?")),
         ("udp and ; true", "column 9: ';' has no meaning in a filter".to_owned()),
-        ("srcip > 10.0.0.1", "column 7: addresses have no order: use =, !=, or in [ ]".to_owned()),
+        ("srcip > 10.0.0.1", "column 7: addresses and countries have no order: use =, !=, or in [ ]".to_owned()),
+        ("srccountry > CH", "column 12: addresses and countries have no order: use =, !=, or in [ ]".to_owned()),
+        ("src country CHE", "column 13: expected the two letters of a country such as CH, or 0 for none, not \"CHE\"".to_owned()),
         ("srcip = srcport", "column 9: srcip and srcport cannot be compared".to_owned()),
         ("port > 1-5", "column 8: a range has no order: compare with a single value".to_owned()),
         ("port 9-1", "column 6: the range 9-1 is empty: write the smaller number first".to_owned()),

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use columns::{Id, Row};
 use flow::sender_settings::Identity;
 use flow::{Exporter, FlowRecord, Protocol, Timestamp};
 use wire::{Datagram, PendingBudget, ReadOptions, Record, RecordKind, Session, SessionLimits, sflow};
@@ -28,6 +29,28 @@ pub struct Logged<'r> {
     pub record: &'r Record<'r>,
     /// The AS path to its destination, if it is known.
     pub path: Option<&'r str>,
+}
+
+impl Logged<'_> {
+    /// Makes a row of the record ([`Record::row`]): of the exporter that it was counted for, also after a relay, and with the
+    /// next AS of its path, if the exporter has sent none.
+    pub fn row(&self, row: &mut Row) -> bool {
+        if !self.record.row(row) {
+            return false;
+        }
+        row.set_address(Id::Exporter, self.exporter);
+        if row.number(Id::NextAs) == 0
+            && let Some(path) = self.path
+        {
+            row.set_some(Id::NextAs, next_as(path));
+        }
+        true
+    }
+}
+
+/// The first AS of a path; 0 if it begins with several.
+fn next_as(path: &str) -> u64 {
+    path.split(' ').next().and_then(|asn| asn.parse().ok()).unwrap_or(0)
 }
 
 /// Shows the records of datagrams.

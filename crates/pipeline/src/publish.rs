@@ -17,11 +17,16 @@ pub(crate) fn publish(record: &Record<'_>, subscribers: &Tapped, sources: Option
     // A record may contain IPv4-mapped IPv6 addresses; filters compare the canonical form.
     let (source, destination) = (flow::canonical(flow.source), flow::canonical(flow.destination));
     let flow = FlowRecord { source, destination, ..*flow };
-    let flow = sources.map_or(flow, |sources| shown(&sources, &flow).0);
+    let (flow, path) = sources.map_or((flow, None), |sources| shown(&sources, &flow));
     let mut row = Row::new();
     Record { flow: Some(&flow), ..*record }.row(&mut row);
     // Through a relay, the datagram came from another address.
     row.set_address(Id::Exporter, subscribers.exporter());
+    if row.number(Id::NextAs) == 0
+        && let Some(asn) = path.and_then(bmp::Path::peer)
+    {
+        row.set_some(Id::NextAs, asn.into());
+    }
     subscribers.show(record.message.received, record.message.protocol, &flow, &row, || details(record));
 }
 

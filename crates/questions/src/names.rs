@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ::names::AsNames;
 use archive::scan::Key;
 use columns::{Id, Value as Stored};
-use flow::{Networks, Prefix};
+use flow::{Country, Networks, Prefix};
 
 /// The names of values under the column or key that has the value. Values without a name are left out.
 pub type Names = BTreeMap<Cow<'static, str>, Cow<'static, str>>;
@@ -27,6 +27,7 @@ pub(crate) fn of_group(namer: &Namer, keys: &[Key], values: &[Stored], networks:
     };
     let named = values().filter_map(|(key, value)| match (key, value) {
         (Key::Column(id), Stored::Number(number)) => Some((key, name(*id, *number, number_of, &**of_as)?)),
+        (Key::Column(_), Stored::Country(country)) => Some((key, of_country(*country)?)),
         (Key::Column(_), Stored::Address(address)) => Some((key, Cow::Owned(networks.label(*address)?))),
         (Key::Prefix(_, v4, v6), Stored::Address(address)) => {
             let prefix = Prefix::around(*address, if address.is_ipv4() { *v4 } else { *v6 })?;
@@ -43,10 +44,15 @@ pub(crate) fn of_row(namer: &Namer, columns: &[Id], value: impl Fn(Id) -> Stored
     let number_of = |id: Id| if let Stored::Number(number) = value(id) { Some(number) } else { None };
     let named = |id: &Id| match value(*id) {
         Stored::Number(number) => name(*id, number, number_of, &**of_as),
+        Stored::Country(country) => of_country(country),
         Stored::Address(address) => networks.label(address).map(Cow::Owned),
         _ => None,
     };
     columns.iter().filter_map(|id| Some((Cow::Borrowed(id.column().name), named(id)?))).collect()
+}
+
+fn of_country(country: Option<Country>) -> Option<Cow<'static, str>> {
+    ::names::country(country?.as_str()).map(Cow::Borrowed)
 }
 
 fn name(id: Id, number: u64, number_of: impl Fn(Id) -> Option<u64>, of_as: &dyn AsNames) -> Option<Cow<'static, str>> {

@@ -193,6 +193,8 @@ fn values_have_names_if_asked_for() {
         row.set(Id::Proto, proto);
         row.set(Id::DstPort, port);
         row.set(Id::SrcAs, port);
+        row.set(Id::DstCountry, if proto == 1 { 0x4348 } else { 0 });
+        row.set(Id::DstAsFrom, proto % 2 * 5);
         row.set(Id::Bytes, bytes);
         writer.take(&row).unwrap();
     }
@@ -222,6 +224,13 @@ fn values_have_names_if_asked_for() {
     let asked = [("by", "proto"), ("names", "1"), ("n", "1")];
     let series = json_of(&SeriesQuestion::read(&words(&asked), NOW).unwrap().answer(&scan(&folder)).unwrap());
     assert_eq!(names(&series), [json!({"proto": "udp"})]);
+    let countries = json_of(&top_of(&folder, &[("by", "dstcountry"), ("sum", "bytes"), ("names", "1")]));
+    let keys: Vec<_> =
+        countries["rows"].as_array().unwrap().iter().map(|row| row["key"]["dstcountry"].clone()).collect();
+    assert_eq!(keys, [Json::Null, json!("CH")]);
+    assert_eq!(names(&countries), [Json::Null, json!({"dstcountry": "Switzerland"})]);
+    let from = top("dstasfrom", "1");
+    assert_eq!(names(&from), [json!({"dstasfrom": "file"}), json!({"dstasfrom": "none"})]);
     let error = TopQuestion::read(&words(&[("names", "yes")]), NOW).unwrap_err().to_string();
     assert_eq!(error, "names: \"yes\" is no word for it: they are 0, 1");
 }

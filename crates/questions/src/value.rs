@@ -35,7 +35,10 @@ impl Value {
     pub(crate) fn new(value: columns::Value, zone: &Zone) -> Self {
         match value {
             columns::Value::Number(number) => Self::Number(number),
-            columns::Value::Time(Timestamp::EPOCH) | columns::Value::Mac([0, 0, 0, 0, 0, 0]) => Self::None,
+            columns::Value::Time(Timestamp::EPOCH)
+            | columns::Value::Mac([0, 0, 0, 0, 0, 0])
+            | columns::Value::Country(None) => Self::None,
+            columns::Value::Country(Some(country)) => Self::Text(country.to_string()),
             columns::Value::Time(time) => Self::Text(zone.display_time(time)),
             columns::Value::Mac([a, b, c, d, e, f]) => {
                 Self::Text(format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}"))

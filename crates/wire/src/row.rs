@@ -4,8 +4,8 @@
 //! packets. The others are read by [`crate::row_plan`] from fields, and by `sflow/row.rs` from the structures of sFlow.
 
 use columns::{Id, Row, version};
-use flow::FlowRecord;
 use flow::sender_settings::Tunnels;
+use flow::{AsSource, FlowRecord};
 
 use crate::datagram::Message;
 use crate::decoded::Decoded;
@@ -65,8 +65,20 @@ pub(crate) fn set_ends(flow: &FlowRecord, row: &mut Row) {
     row.set(Id::Proto, flow.protocol.into());
     row.set_some(Id::SrcAs, flow.source_as.into());
     row.set_some(Id::DstAs, flow.destination_as.into());
+    row.set_some(Id::SrcAsFrom, from(flow.source_as_from, flow.source_as));
+    row.set_some(Id::DstAsFrom, from(flow.destination_as_from, flow.destination_as));
+    row.set_some(Id::SrcCountry, flow.source_country.into());
+    row.set_some(Id::DstCountry, flow.destination_country.into());
     row.set_some(Id::InIf, flow.input_interface.into());
     row.set_some(Id::OutIf, flow.output_interface.into());
+}
+
+/// From where an AS number is: from the exporter, unless it was looked up.
+const fn from(from: AsSource, asn: u32) -> u64 {
+    match from {
+        AsSource::None if asn != 0 => AsSource::Exporter as u64,
+        from => from as u64,
+    }
 }
 
 /// The ends of the packet inside a tunnel.

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use columns::{Addresses, Kind, Value, Values};
 use filter::ColumnValues;
-use flow::Timestamp;
+use flow::{Country, Timestamp};
 
 use super::key::Key;
 
@@ -74,7 +74,7 @@ fn place(keys: &[Key], is_wide: bool, begin: usize, fields: &mut Vec<Field>) -> 
     for key in keys {
         let bits = match key.id().column().kind {
             Kind::U8 => 8,
-            Kind::U16 => 16,
+            Kind::U16 | Kind::Country => 16,
             Kind::U32 => 32,
             Kind::Mac => 48,
             Kind::U64 | Kind::Time => 64,
@@ -141,6 +141,7 @@ impl Field {
             Kind::U8 => Value::Number(number & 0xff),
             Kind::U16 => Value::Number(number & 0xffff),
             Kind::U32 => Value::Number(number & 0xffff_ffff),
+            Kind::Country => Value::Country(Country::of_number(number as u16)),
             Kind::U64 => Value::Number(number),
             Kind::Time => Value::Time(Timestamp::from_milliseconds(number)),
             Kind::Mac => {

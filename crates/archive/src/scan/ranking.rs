@@ -156,6 +156,7 @@ impl Eq for Ranked {}
 fn rank(value: &Value) -> (bool, u128) {
     match value {
         Value::Number(number) => (false, (*number).into()),
+        Value::Country(country) => (false, country.map_or(0, flow::Country::number).into()),
         Value::Time(time) => (false, time.nanoseconds().into()),
         Value::Mac(octets) => (false, octets.iter().fold(0, |number, octet| number << 8 | u128::from(*octet))),
         Value::Address(IpAddr::V4(address)) => (false, address.to_bits().into()),

@@ -127,6 +127,8 @@ fn condition(key: Key, value: &Value) -> String {
         (_, Value::Time(time)) => format!("{word} = {}", time.milliseconds()),
         (_, Value::Address(address)) => format!("{word} = {address}"),
         (_, Value::Number(number)) => format!("{word} = {number}"),
+        (_, Value::Country(Some(country))) => format!("{word} = {country}"),
+        (_, Value::Country(None)) => format!("{word} = 0"),
         (_, Value::Mac([a, b, c, d, e, f])) => format!("{word} = {a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}"),
     }
 }

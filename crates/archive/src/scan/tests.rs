@@ -151,7 +151,7 @@ fn value(key: Key, row: &Row) -> Value {
             Value::Address(IpAddr::V6(std::net::Ipv6Addr::from_bits(key.round_v6(address.octets()))))
         }
         (Kind::Time, _) => Value::Time(Timestamp::from_milliseconds(number)),
-        (Kind::Mac, _) => row.value(key.id()),
+        (Kind::Mac | Kind::Country, _) => row.value(key.id()),
         _ => Value::Number(number),
     }
 }

@@ -11,9 +11,10 @@ use accounting::field::Field;
 use bmp::{Limits, Rib};
 use collector::status::Status;
 use collector::{LogRecords, Origins};
+use columns::{Id, Row};
 use flow::{AsSource, Counters, FlowRecord, Timestamp};
 use origin::{Contents, Networks, Table};
-use pipeline::Sealed;
+use pipeline::{Logged, Sealed};
 use testing::bmp::{Peer, Update, initiation, open, peer_up, route_monitoring};
 use wire::encode::{Ipfix, NetflowV9, TemplateSpec};
 use wire::{FieldSpecifier, ipfix, netflow_v9};
@@ -117,6 +118,7 @@ fn read(run: &Run) -> Vec<(IpAddr, FlowRecord, String)> {
         .read_flush(&mut |_, logged| {
             let (Some(registration), Some(flow)) = (logged.registration, logged.record.flow) else { return };
             if registration.settings.flow_direction.counts(flow.observed) {
+                is_in_its_row(logged, flow);
                 flows.push((logged.exporter, *flow, logged.path.unwrap_or_default().to_owned()));
             }
         })
@@ -124,6 +126,25 @@ fn read(run: &Run) -> Vec<(IpAddr, FlowRecord, String)> {
         .is_some()
     {}
     flows
+}
+
+/// The row for the archive has the exporter and the origins by which the flow was counted.
+fn is_in_its_row(logged: &Logged<'_>, flow: &FlowRecord) {
+    let mut row = Row::new();
+    assert!(logged.row(&mut row));
+    assert_eq!(row.address(Id::Exporter), logged.exporter);
+    let next_as = logged.path.map_or(0, |path| path.split(' ').next().unwrap().parse().unwrap());
+    for (id, value) in [
+        (Id::SrcAs, flow.source_as),
+        (Id::DstAs, flow.destination_as),
+        (Id::SrcAsFrom, flow.source_as_from as u32),
+        (Id::DstAsFrom, flow.destination_as_from as u32),
+        (Id::SrcCountry, flow.source_country.into()),
+        (Id::DstCountry, flow.destination_country.into()),
+        (Id::NextAs, next_as),
+    ] {
+        assert_eq!(row.number(id), u64::from(value), "{id:?}");
+    }
 }
 
 /// Takes datagrams of a router with these settings, is killed, and starts again with other sources. Returns what was counted

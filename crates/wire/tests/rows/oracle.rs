@@ -131,6 +131,9 @@ impl<'r> Oracle<'r> {
                 Some(flow) if self.kind() == RowKind::Packet => of_packet(flow, column.id),
                 _ => self.booked(column),
             },
+            // Nothing was looked up: an AS number is that of the flow.
+            Id::SrcAsFrom => self.is_set(Id::SrcAs),
+            Id::DstAsFrom => self.is_set(Id::DstAs),
             Id::IcmpType => Cell::Number(self.icmp().map_or(0, |(kind, _)| kind)),
             Id::IcmpCode => Cell::Number(self.icmp().map_or(0, |(_, code)| code)),
             Id::InnerSrcIp | Id::InnerDstIp | Id::InnerSrcPort | Id::InnerDstPort | Id::InnerProto => {
@@ -138,6 +141,11 @@ impl<'r> Oracle<'r> {
             }
             _ => self.first(column, column.sources.iter().copied()),
         }
+    }
+
+    /// 1 if a column has a value.
+    fn is_set(&self, id: Id) -> Cell {
+        Cell::Number(u64::from(self.cell(id.column()) != Cell::Number(0)))
     }
 
     /// The value as accounting reads it: of the first element that the record has, and IPv6 where there is no IPv4.

@@ -9,7 +9,7 @@ use api::FlowArchive;
 use archive::missing::{self, Missing, Reason};
 use archive::{Retention, Writer};
 use collector::{LogConsumer, Logged, LostFlushes, Position, ReadFlush};
-use columns::{Id, Row};
+use columns::Row;
 use flow::Timestamp;
 
 use super::archive_view::ArchiveView;
@@ -79,11 +79,9 @@ impl Archiver {
 
     fn keep(&mut self, flush: Position, record: &Logged<'_>) -> io::Result<()> {
         self.begin(flush)?;
-        if !record.record.row(&mut self.row) {
+        if !record.row(&mut self.row) {
             return Ok(());
         }
-        // Behind a relay, the exporter is the one that the datagram names.
-        self.row.set_address(Id::Exporter, record.exporter);
         self.writer.take(&self.row)
     }
 

@@ -62,7 +62,7 @@ impl Column {
         for name in names {
             columns.push(Self::of_flows(name));
             let column = COLUMNS.iter().find(|column| column.name == name).filter(|_| has_names);
-            if column.is_some_and(|column| column.id.names().is_some() || column.id.is_as()) {
+            if column.is_some_and(|column| column.id.has_names()) {
                 columns.push(Self { name: name.clone(), shown: Shown::Name });
             }
         }
@@ -92,6 +92,7 @@ impl Column {
             (Shown::Number, Value::Number(number), Some(Value::Text(name))) => {
                 Cell::Named(*number, format!("{number} {name}"))
             }
+            (Shown::Text, Value::Text(text), Some(Value::Text(name))) => Cell::Text(format!("{text} {name}")),
             (Shown::Number, Value::Number(number), Some(_)) => Cell::Named(*number, number.to_string()),
             _ => self.cell(value),
         }
@@ -311,6 +312,17 @@ total  -           5.00 kB        7      3
         let csv = written(&Grid::of_top(&of_as, true), true);
         assert_eq!(csv, "dstas,dstas_name,bytes,packets,flows\n64500,Example Ltd,1000,2,1\n");
         assert!(written(&Grid::of_top(&of_as, true), false).contains("\n64500 Example Ltd  1.00 kB"));
+
+        let flow = json!({"srccountry": "CH", "dstcountry": null, "bytes": 1, "names": {"srccountry": "Switzerland"}});
+        let mut of_countries = answer(json!({"rows": [flow]}));
+        of_countries["columns"] = json!(["srccountry", "dstcountry", "bytes"]);
+        let flows = serde_json::from_value(of_countries).unwrap();
+        let csv = "srccountry,srccountry_name,dstcountry,dstcountry_name,bytes\nCH,Switzerland,,,1\n";
+        assert_eq!(written(&Grid::of_rows(&flows, true, true), true), csv);
+        assert_eq!(
+            written(&Grid::of_rows(&flows, false, true), false),
+            "srccountry      bytes\nCH Switzerland    1 B\n"
+        );
 
         let flow = json!({"proto": 6, "dstport": 443, "nexthop": null, "bytes": 1, "names": {"dstport": "https"}});
         let flows = serde_json::from_value(answer(json!({"rows": [flow]}))).unwrap();
