@@ -10,7 +10,7 @@ mod set;
 
 use std::net::IpAddr;
 
-use flow::{FlowRecord, canonical};
+use flow::{Country, FlowRecord, canonical};
 use names::Names;
 
 pub use name::{Name, NameError};
@@ -39,6 +39,10 @@ pub enum Field {
     InputInterface,
     /// SNMP index of the output interface.
     OutputInterface,
+    /// Country of the source.
+    SourceCountry,
+    /// Country of the destination.
+    DestinationCountry,
     /// The 5 minutes of `all`, by the number of their first minute. No flow is counted by it: a roll-up makes it of minutes
     /// ([`five_minutes`](crate::five_minutes)). It has the last number, so that fields to count follow each other.
     FiveMinutes = 15,
@@ -65,7 +69,7 @@ struct FieldRow {
 }
 
 /// One row a field, in the order of their numbers.
-const ROWS: &[FieldRow; 10] = &[
+const ROWS: &[FieldRow; 12] = &[
     FieldRow {
         field: Field::All,
         name: "all",
@@ -166,6 +170,26 @@ const ROWS: &[FieldRow; 10] = &[
         by_default: false,
         names: None,
     },
+    FieldRow {
+        field: Field::SourceCountry,
+        name: "srccountry",
+        meaning: "country of the source",
+        largest_number: Some(u16::MAX as u32),
+        value_of: |flow| Value::Number(flow.source_country.into()),
+        reverse: Field::DestinationCountry,
+        by_default: false,
+        names: None,
+    },
+    FieldRow {
+        field: Field::DestinationCountry,
+        name: "dstcountry",
+        meaning: "country of the destination",
+        largest_number: Some(u16::MAX as u32),
+        value_of: |flow| Value::Number(flow.destination_country.into()),
+        reverse: Field::SourceCountry,
+        by_default: false,
+        names: None,
+    },
 ];
 
 /// The row of [`Field::FiveMinutes`].
@@ -247,6 +271,12 @@ impl Field {
         self.row().largest_number
     }
 
+    /// Whether its values are countries: numbers of letters, or 0 if the country is unknown.
+    #[must_use]
+    pub const fn is_country(self) -> bool {
+        matches!(self, Self::SourceCountry | Self::DestinationCountry)
+    }
+
     /// Whether its values are addresses.
     #[must_use]
     pub const fn is_address(self) -> bool {
@@ -291,6 +321,12 @@ impl Field {
                 text.parse().map_err(|_| format!("write {field} with an address, such as {field}:192.0.2.1"))?;
             return Ok(Value::Address(canonical(address)));
         };
+        if self.is_country() {
+            let known = Country::new(text).map(Country::number).or_else(|| (text == "0").then_some(0));
+            let number =
+                known.ok_or_else(|| format!("write {field} with two letters, such as {field}:CH, or with 0"))?;
+            return Ok(Value::Number(number.into()));
+        }
         // The parser accepts `+6`, which is not a valid name.
         let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         let number = if is_number { text.parse().ok() } else { self.names().and_then(|names| names.number(text)) };
@@ -339,6 +375,8 @@ mod tests {
             destination_as: 4,
             input_interface: 5,
             output_interface: 6,
+            source_country: 7,
+            destination_country: 8,
             ..FlowRecord::empty(flow::Timestamp::EPOCH)
         };
         for field in Field::ALL {

@@ -33,7 +33,7 @@ const WORDS: [(&str, bool); 2] = [("0", false), ("1", true)];
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "what is derived of it is all that is used")]
 pub(crate) struct OfNaming {
-    /// 1 for the names of protocols, ports, AS and interfaces beside their numbers, and of networks beside addresses; default: 0
+    /// 1 for the names of protocols, ports, AS, countries and interfaces beside their numbers, and of networks beside addresses; default: 0
     #[param(schema_with = words)]
     names: Option<String>,
 }

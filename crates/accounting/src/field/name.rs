@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use flow::Country;
+
 use super::{Field, Value, names_of};
 
 /// The name of a counter: a field and one of its values.
@@ -28,10 +30,11 @@ impl Name {
     /// The counter of everything.
     pub const ALL: Self = Self { field: Field::All, value: Value::Number(0) };
 
-    /// What its value is called, such as `https` for `dstport:443`.
+    /// What its value is called, such as `https` for `dstport:443`, `Switzerland` for `srccountry:CH`.
     #[must_use]
     pub fn value_name(&self) -> Option<&'static str> {
         match self.value {
+            Value::Number(number) if self.field.is_country() => names::country(country(self.field, number)?.as_str()),
             Value::Number(number) => self.field.names()?.name(number.into()),
             Value::Address(_) => None,
         }
@@ -42,7 +45,10 @@ impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.field, self.value) {
             (Field::All, _) => f.write_str("all"),
-            (field, Value::Number(number)) => write!(f, "{}:{number}", field.name()),
+            (field, Value::Number(number)) => match country(field, number) {
+                Some(country) => write!(f, "{}:{country}", field.name()),
+                None => write!(f, "{}:{number}", field.name()),
+            },
             (field, Value::Address(address)) => write!(f, "{}:{address}", field.name()),
         }
     }
@@ -65,6 +71,11 @@ impl FromStr for Name {
     }
 }
 
+/// The country that a value of a field is.
+fn country(field: Field, number: u32) -> Option<Country> {
+    Country::of_number(u16::try_from(number).ok().filter(|_| field.is_country())?)
+}
+
 /// What all names look like.
 fn expected() -> String {
     let fields = names_of(Field::ALL.get(1..).unwrap_or_default());
@@ -78,7 +89,7 @@ mod tests {
     #[test]
     fn an_error_about_a_name_lists_all_fields() {
         let message = "mac:1".parse::<Name>().unwrap_err().to_string();
-        let expected = "one of proto, srcip, srcport, srcas, dstip, dstport, dstas, inif, outif with a value";
+        let expected = "one of proto, srcip, srcport, srcas, dstip, dstport, dstas, inif, outif, srccountry, dstcountry with a value";
         assert!(message.contains(expected), "{message}");
     }
 
@@ -96,6 +107,8 @@ mod tests {
             "dstas:34868",
             "inif:4294967295",
             "outif:0",
+            "srccountry:CH",
+            "dstcountry:0",
         ] {
             assert_eq!(text.parse::<Name>().unwrap().to_string(), text);
         }
@@ -123,6 +136,18 @@ mod tests {
     }
 
     #[test]
+    fn countries_are_read_in_any_case_and_have_names() {
+        for (text, shown, name) in [
+            ("srccountry:ch", "srccountry:CH", Some("Switzerland")),
+            ("dstcountry:ZZ", "dstcountry:ZZ", None),
+            ("dstcountry:0", "dstcountry:0", None),
+        ] {
+            let read: Name = text.parse().unwrap();
+            assert_eq!((read.to_string().as_str(), read.value_name()), (shown, name));
+        }
+    }
+
+    #[test]
     fn an_error_proposes_what_may_have_been_meant() {
         for (text, problem) in [
             ("dstport:htps", "did you mean dstport:https?"),
@@ -130,6 +155,8 @@ mod tests {
             ("dstprt:443", "did you mean dstport:443?"),
             ("proto:256", "write proto with a number from 0 to 255, or with a name of docs/filter.md"),
             ("srcas:google", "write srcas with a number from 0 to 4294967295"),
+            ("srccountry:CHE", "write srccountry with two letters, such as srccountry:CH, or with 0"),
+            ("dstcountry:17224", "write dstcountry with two letters, such as dstcountry:CH, or with 0"),
             ("srcip:10.0.0", "write srcip with an address, such as srcip:192.0.2.1"),
         ] {
             assert_eq!(text.parse::<Name>().unwrap_err().problem, problem, "{text}");

@@ -83,7 +83,11 @@ impl<A: Copy> FlowKey<A> {
             Field::DestinationAddress => KeyValue::Address(self.destination),
             Field::DestinationPort => KeyValue::Number(self.destination_port.into()),
             Field::DestinationAs => KeyValue::Number(self.destination_as),
-            Field::InputInterface | Field::OutputInterface | Field::FiveMinutes => return None,
+            Field::InputInterface
+            | Field::OutputInterface
+            | Field::SourceCountry
+            | Field::DestinationCountry
+            | Field::FiveMinutes => return None,
         })
     }
 }

@@ -14,7 +14,7 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use flow::{Counters, FlowRecord, Networks};
+use flow::{Counters, Country, FlowRecord, Networks};
 use hyper::body::Frame;
 use names::AsNames;
 use serde::Serialize;
@@ -59,7 +59,7 @@ pub(crate) struct TapLine {
     /// The SNMP index of the output interface.
     #[serde(skip_serializing_if = "Option::is_none")]
     output: Option<u32>,
-    /// What the AS of the flow are called; with `names=1` only, and only those that have a name.
+    /// What AS, countries and addresses of the flow are called; with `names=1` only, and only those that have a name.
     #[serde(skip_serializing_if = "Option::is_none")]
     names: Option<NamesView>,
 }
@@ -78,17 +78,28 @@ struct NamesView {
     source_as: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     destination_as: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_country: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    destination_country: Option<&'static str>,
 }
 
 impl NamesView {
-    /// `None` if neither an AS nor an address of the flow has a name.
+    /// `None` if nothing of the flow has a name.
     fn of(flow: &FlowRecord, of_as: &dyn AsNames, networks: &Networks) -> Option<Self> {
         let [source_as, destination_as] =
             [flow.source_as, flow.destination_as].map(|asn| of_as.of_as(asn).map(str::to_owned));
         let [source, destination] = [flow.source, flow.destination].map(|address| networks.label(address));
-        let is_named = [&source_as, &destination_as, &source, &destination].into_iter().any(Option::is_some);
-        is_named.then_some(Self { source, destination, source_as, destination_as })
+        let [source_country, destination_country] = countries(flow).map(|country| names::country(country?.as_str()));
+        let is_named = [&source_as, &destination_as, &source, &destination].into_iter().any(Option::is_some)
+            || [source_country, destination_country].into_iter().any(|name| name.is_some());
+        is_named.then_some(Self { source, destination, source_as, destination_as, source_country, destination_country })
     }
+}
+
+/// The countries of source and destination.
+fn countries(flow: &FlowRecord) -> [Option<Country>; 2] {
+    [flow.source_country, flow.destination_country].map(Country::of_number)
 }
 
 /// The counted part of a flow, under the names of `netflow decode`.
@@ -111,6 +122,11 @@ struct FlowView {
     icmp_code: Option<u8>,
     source_as: u32,
     destination_as: u32,
+    /// The two letters of the source's country, if a file has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_country: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    destination_country: Option<String>,
     #[serde(flatten)]
     forward: Amounts,
     /// From destination to source, when the record has both.
@@ -144,6 +160,7 @@ impl From<&Seen> for TapLine {
     fn from(seen: &Seen) -> Self {
         let Seen { received, exporter, protocol, flow, details } = seen;
         let (source_port, destination_port) = flow.ports();
+        let [source_country, destination_country] = countries(flow).map(|country| Some(country?.as_str().to_owned()));
         Self {
             received: received.to_string(),
             exporter: *exporter,
@@ -158,6 +175,8 @@ impl From<&Seen> for TapLine {
                 icmp_code: details.icmp.map(|(_, code)| code),
                 source_as: flow.source_as,
                 destination_as: flow.destination_as,
+                source_country,
+                destination_country,
                 forward: flow.forward.into(),
                 reverse: (!flow.reverse.is_zero()).then(|| flow.reverse.into()),
                 sampling: SamplingView { rate: flow.sampling.rate, source: flow.sampling.source.name() },

@@ -56,7 +56,7 @@ fn talkers() -> Server {
 }
 
 #[test]
-fn protocols_and_ports_have_names_if_asked_for() {
+fn protocols_ports_and_countries_have_names_if_asked_for() {
     let server = Server::start();
     register(&server);
     let rows = [
@@ -65,6 +65,8 @@ fn protocols_and_ports_have_names_if_asked_for() {
         (In, "dstport:514", 1, 120),
         (In, "dstport:47111", 1, 80),
         (In, "srcas:443", 4, 400),
+        (In, "srccountry:CH", 3, 300),
+        (In, "srccountry:0", 1, 100),
     ];
     count(&server, WRITER, minute("2026-03-01 10:59"), PREFIX, &rows);
     let row = |name: &str, names: Value, flows: u64, bytes: u64| {
@@ -87,6 +89,10 @@ fn protocols_and_ports_have_names_if_asked_for() {
     assert_eq!(answer["rows"][0], row("dstport:443", Value::Null, 2, 200));
     let answer = top(&server, &format!("{BOTH}&field=srcas&names=1"));
     assert_eq!(answer["rows"], json!([row("srcas:443", Value::Null, 4, 400)]));
+
+    let answer = top(&server, &format!("{BOTH}&field=srccountry&names=1"));
+    let country = row("srccountry:CH", json!({"srccountry": "Switzerland"}), 3, 300);
+    assert_eq!(answer["rows"], json!([country, row("srccountry:0", Value::Null, 1, 100)]));
 
     let number = series(&server, &format!("{BOTH}&name=dstport:443&step=minute"));
     let name = series(&server, &format!("{BOTH}&name=dstport:HTTPS&step=minute"));

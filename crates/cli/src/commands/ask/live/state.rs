@@ -13,7 +13,8 @@ use super::answers::{Answers, Question, Traffic};
 /// Seconds of flow rates that are kept.
 const HISTORY: usize = 240;
 /// The fields whose top values can be shown.
-const FIELDS: [&str; 9] = ["srcip", "dstip", "srcport", "dstport", "proto", "srcas", "dstas", "inif", "outif"];
+const FIELDS: [&str; 11] =
+    ["srcip", "dstip", "srcport", "dstport", "proto", "srcas", "dstas", "inif", "outif", "srccountry", "dstcountry"];
 const DIRECTIONS: [&str; 4] = ["in", "out", "in:local", "out:local"];
 
 /// A key, independent of the terminal library.

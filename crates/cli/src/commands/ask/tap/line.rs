@@ -125,7 +125,7 @@ fn endpoint(address: &str, port: u64, protocol: u64) -> String {
     }
 }
 
-/// Type and code of ICMP, AS numbers, interfaces and sampling rate, where the record has them.
+/// Type and code of ICMP, AS numbers, countries, interfaces and sampling rate, where the record has them.
 fn rest(line: &Value, flow: &Value) -> String {
     let mut parts = Vec::new();
     if let (Some(kind), Some(code)) = (flow["icmpType"].as_u64(), flow["icmpCode"].as_u64()) {
@@ -138,6 +138,10 @@ fn rest(line: &Value, flow: &Value) -> String {
             None => asn.to_string(),
         };
         parts.push(format!("as {}>{}", named(from, "sourceAs"), named(to, "destinationAs")));
+    }
+    let [from, to] = ["sourceCountry", "destinationCountry"].map(|key| flow[key].as_str());
+    if from.is_some() || to.is_some() {
+        parts.push(format!("country {}>{}", from.unwrap_or("-"), to.unwrap_or("-")));
     }
     let [input, output] = ["input", "output"].map(|key| line[key].as_u64());
     if input.is_some() || output.is_some() {
@@ -185,6 +189,8 @@ mod tests {
         let mut named = flow();
         named["names"] = json!({"sourceAs": "Example Ltd"});
         assert!(layout.lines(&named).ends_with(" as 64500 (Example Ltd)>0 if 3>4 1:1000\n"));
+        named["flow"]["destinationCountry"] = json!("CH");
+        assert!(layout.lines(&named).ends_with(" as 64500 (Example Ltd)>0 country ->CH if 3>4 1:1000\n"));
         assert_eq!(layout.lines(&json!({"dropped": 1234})), "-- 1,234 flows dropped so far --\n");
     }
 
