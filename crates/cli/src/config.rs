@@ -54,6 +54,7 @@ pub(crate) use key::Key;
 pub(crate) use origin_settings::OriginSettings;
 pub(crate) use reference::KEYS;
 pub(crate) use source::{Origin, Origins};
+use storage::Sender;
 pub(crate) use tables::Stated;
 use udp::Steering;
 
@@ -83,6 +84,8 @@ pub(crate) struct Config {
     pub(crate) accounting: Accounting,
     /// `networks`
     pub(crate) networks: Networks,
+    /// `senders`
+    pub(crate) senders: Senders,
     /// `origins`
     pub(crate) origins: OriginSettings,
     /// `interfaces`
@@ -176,6 +179,13 @@ pub(crate) struct Networks {
     pub(crate) own: Vec<Prefix>,
     /// `named`: networks with names.
     pub(crate) named: Vec<Stated<Network>>,
+}
+
+/// Routers that are registered without a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Senders {
+    /// `known`: those that the configuration states.
+    pub(crate) known: Vec<Stated<Sender>>,
 }
 
 /// How the REST interface is encrypted.
@@ -352,6 +362,7 @@ impl Default for Config {
             },
             accounting: Accounting::default(),
             networks: Networks::default(),
+            senders: Senders::default(),
             origins: OriginSettings::default(),
             interfaces: InterfaceSettings::default(),
             bmp: Bmp::default(),

@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use flow::Networks;
 use pipeline::{Admission, Admitted, Registered, Rules};
 use storage::known_senders::KnownSenders;
-use storage::registrations::{Merged, senders};
+use storage::registrations::{Merged, RegisteredBy, senders};
 use storage::{InForce, LastTerms, Registry, Sender, Stated, Store, StoreError};
 use tokio::sync::Notify;
 use tokio::time::error::Elapsed;
@@ -123,6 +123,16 @@ impl Registrations {
         }
     }
 
+    /// Registers the senders that are stated and not in the store: it keeps what a registered one has announced, and the time of its
+    /// last datagram.
+    async fn register_stated(&self) -> Result<(), StoreError> {
+        for address in self.published.stated.missing(&self.listed) {
+            let registering = self.store.register(address, RegisteredBy::Configuration);
+            tokio::time::timeout(PATIENCE, registering).await.unwrap_or_else(late)?;
+        }
+        Ok(())
+    }
+
     /// Reads them again.
     ///
     /// # Errors
@@ -139,6 +149,7 @@ impl Registrations {
         self.status.read_senders(senders.is_ok());
         self.listed = senders?;
         self.published.publish(&self.listed);
+        self.register_stated().await?;
         if let Some(remote) = &mut self.remote {
             remote.put_lost(store).await;
         }

@@ -11,6 +11,7 @@
 //! | [`prefix`] | monitored prefixes, strict about host bits |
 //! | [`network`] | networks of the operator: prefixes with names |
 //! | [`sender_settings`] | what an operator states about one sender |
+//! | [`sender_name`] | what a router is called |
 //! | [`sender_selection`] | of which senders a question is |
 //! | [`tag`] | words by which an operator groups senders |
 //! | [`record`] | the flow record that accounting counts |
@@ -27,6 +28,7 @@ pub mod origin;
 pub mod prefix;
 pub mod protocol;
 pub mod record;
+pub mod sender_name;
 pub mod sender_selection;
 pub mod sender_settings;
 pub mod tag;
@@ -41,6 +43,7 @@ pub use origin::{AsSource, Country};
 pub use prefix::{Prefix, PrefixError};
 pub use protocol::Protocol;
 pub use record::{Counters, FLOW_LIMIT, FlowRecord, ObservedAt, Sampling, SamplingSource};
+pub use sender_name::{SenderName, SenderNameError};
 pub use sender_selection::{SelectionError, SenderSelection, SenderWord};
 pub use sender_settings::{SenderSettings, Setting, SettingError};
 pub use tag::{Tag, TagError};

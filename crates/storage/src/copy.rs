@@ -23,8 +23,8 @@ use bytes::Bytes;
 use flow::Timestamp;
 
 use crate::batches::{Batches, Group, read};
-use crate::registrations::OPERATOR;
-use crate::{Presence, Store, StoreError, WriterState};
+use crate::registrations::{OPERATOR, RegisteredBy};
+use crate::{Presence, Sender, Store, StoreError, WriterState};
 
 /// Blocks are put together up to about this many octets.
 const OCTETS_AT_ONCE: usize = 4 << 20;
@@ -125,15 +125,7 @@ impl<'c> Copy<'c> {
     async fn senders(&mut self) -> Result<(), StoreError> {
         let senders = self.source.senders().await?;
         for sender in &senders {
-            self.target.add_prefixes(sender.address, &sender.prefixes).await?;
-            let settings: Vec<_> = sender.settings.changed().collect();
-            self.target.set(sender.address, &settings).await?;
-            if !sender.tags.is_empty() {
-                self.target.put_tags(sender.address, &sender.tags).await?;
-            }
-            for network in &sender.networks {
-                self.target.put_network(network.prefix, Some(network)).await?;
-            }
+            self.sender(sender).await?;
             self.copied.senders += u64::from(sender.address != OPERATOR);
         }
         let last: Vec<_> = senders.iter().filter_map(|sender| Some((sender.address, sender.last?))).collect();
@@ -143,6 +135,28 @@ impl<'c> Copy<'c> {
             self.copied.announced += some.len() as u64;
         }
         self.target.put_remarks(&self.source.all_remarks().await?).await?;
+        Ok(())
+    }
+
+    async fn sender(&mut self, sender: &Sender) -> Result<(), StoreError> {
+        self.target.add_prefixes(sender.address, &sender.prefixes).await?;
+        let settings: Vec<_> = sender.settings.changed().collect();
+        self.target.set(sender.address, &settings).await?;
+        if !sender.tags.is_empty() {
+            self.target.put_tags(sender.address, &sender.tags).await?;
+        }
+        if sender.name.is_some() {
+            self.target.put_name(sender.address, sender.name.clone()).await?;
+        }
+        if sender.by != RegisteredBy::Request {
+            self.target.register(sender.address, sender.by).await?;
+        }
+        for network in &sender.networks {
+            self.target.put_network(network.prefix, Some(network)).await?;
+        }
+        for address in &sender.refused {
+            self.target.refuse(*address, true).await?;
+        }
         Ok(())
     }
 

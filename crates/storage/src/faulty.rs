@@ -9,9 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use accounting::block::{Block, BlockKey, WriterId};
 use accounting::period::{Interval, Minute, PerPeriod, Period};
 use async_trait::async_trait;
-use flow::{FlushNumber, Network, Prefix, Setting, Tag, Timestamp};
+use flow::{FlushNumber, Prefix, Setting, Timestamp};
 use tokio::sync::Semaphore;
 
+use crate::registrations::{Part, PartKind};
 use crate::{
     Blocks, Flush, Progress, Registrations, Registry, Remark, Remarks, Retention, Selection, Sender, Store, StoreError,
     WriterState, Writers,
@@ -193,12 +194,8 @@ impl<S: Store> Registry for Faulty<S> {
         self.call(Call::AddPrefixes, self.store.set(address, settings)).await
     }
 
-    async fn put_tags(&self, address: IpAddr, tags: &[Tag]) -> Result<(), StoreError> {
-        self.call(Call::AddPrefixes, self.store.put_tags(address, tags)).await
-    }
-
-    async fn put_network(&self, prefix: Prefix, network: Option<&Network>) -> Result<(), StoreError> {
-        self.call(Call::AddPrefixes, self.store.put_network(prefix, network)).await
+    async fn replace(&self, address: IpAddr, kind: PartKind, parts: &[Part]) -> Result<(), StoreError> {
+        self.call(Call::AddPrefixes, self.store.replace(address, kind, parts)).await
     }
 
     async fn remove_prefixes(&self, address: IpAddr, prefixes: &[Prefix]) -> Result<bool, StoreError> {

@@ -19,6 +19,8 @@
 //! | [`check`] | checks that a store is consistent |
 //! | [`copy`] | everything of one store into another |
 //! | [`export`] | what was counted, as rows |
+//! | [`stated`] | what the configuration states, with what is registered |
+//! | [`sender_words`] | a sender as words of a file |
 //! | [`faulty`] | a store whose calls fail as planned, for tests |
 //! | [`backup`] | a copy of the SQLite file while the collector writes to it |
 //! | [`identity`] | the identity of a collector, on its own disk |
@@ -54,6 +56,7 @@ pub mod roll_up;
 #[cfg(test)]
 mod sample;
 mod selection;
+pub mod sender_words;
 mod snapshot;
 pub mod spool;
 pub mod sqlite;
@@ -73,6 +76,7 @@ pub use memory::Memory;
 pub use registrations::{Registration, Registrations};
 pub use registry::{Registry, Sender};
 pub use remarks::{Remark, Remarks};
+pub use sender_words::SenderError;
 pub use sqlite::Sqlite;
 pub use stated::{InForce, Stated};
 pub use store::Store;

@@ -12,9 +12,9 @@ use accounting::block::{Block, BlockKey, WriterId};
 use accounting::period::{Interval, Minute, PerPeriod, Period};
 use async_trait::async_trait;
 use bytes::Bytes;
-use flow::{FlushNumber, Network, Prefix, Setting, Tag, Timestamp};
+use flow::{FlushNumber, Prefix, Setting, Timestamp};
 
-use crate::registrations::{Entry, OPERATOR, Part, changes, network_changes, tag_changes};
+use crate::registrations::{Entry, Part, PartKind, changes, replacements};
 use crate::remarks::settled;
 use crate::selection::merged;
 use crate::{
@@ -165,13 +165,8 @@ impl Registry for Memory {
         Ok(())
     }
 
-    async fn put_tags(&self, address: IpAddr, tags: &[Tag]) -> Result<(), StoreError> {
-        self.lock().change(address, |parts| tag_changes(parts.iter(), tags));
-        Ok(())
-    }
-
-    async fn put_network(&self, prefix: Prefix, network: Option<&Network>) -> Result<(), StoreError> {
-        self.lock().change(OPERATOR, |parts| network_changes(parts.iter(), prefix, network));
+    async fn replace(&self, address: IpAddr, kind: PartKind, parts: &[Part]) -> Result<(), StoreError> {
+        self.lock().change(address, |registered| replacements(registered.iter(), kind, parts));
         Ok(())
     }
 

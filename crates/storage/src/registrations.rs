@@ -12,7 +12,9 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 use std::time::Duration;
 
-use flow::{Network, NetworkError, Prefix, PrefixError, Setting, Tag, TagError, Timestamp};
+use flow::{
+    Network, NetworkError, Prefix, PrefixError, SenderName, SenderNameError, Setting, Tag, TagError, Timestamp,
+};
 
 use crate::{Sender, StoreError};
 
@@ -23,7 +25,8 @@ pub const REMOVALS_KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
 #[cfg(any(feature = "redis", feature = "cassandra"))]
 pub(crate) const ADOPTED: u64 = 1;
 
-/// What is registered of a sender. Shows as the prefix, as `name=value`, as `tag=word`, or as `network=` with its words.
+/// What is registered of a sender. Shows as the prefix, as `name=value`, as `tag=word`, or as `network=` with its words. Programs
+/// of before these parts read them as an unknown setting.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
     /// A monitored prefix.
@@ -34,6 +37,12 @@ pub enum Part {
     Tag(Tag),
     /// A network of the operator, which is of [`OPERATOR`].
     Network(Box<Network>),
+    /// What it is called.
+    Name(SenderName),
+    /// Who has registered it, unless a request did.
+    By(RegisteredBy),
+    /// An address that no collector may register by itself, which is of [`OPERATOR`]: it was accepted, and then removed.
+    Refused(IpAddr),
 }
 
 /// The address under which the networks of the operator are registered, as parts of a sender. No datagram has it as its
@@ -41,9 +50,77 @@ pub enum Part {
 pub const OPERATOR: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
 /// How a tag begins as a part.
-pub(crate) const TAG: &str = "tag=";
+const TAG: &str = "tag=";
 /// How a network begins as a part.
 const NETWORK: &str = "network=";
+/// How a name begins as a part.
+const NAME: &str = "name=";
+/// How the part begins that has who registered a sender.
+const BY: &str = "by=";
+/// How a refused address begins as a part.
+const REFUSED: &str = "refused=";
+
+/// Who has registered a sender.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RegisteredBy {
+    /// A request.
+    #[default]
+    Request,
+    /// A collector, because the address is in `senders.accept`.
+    Acceptance,
+    /// A collector whose configuration states it. What the store has of it is only the time of its last datagram and what it
+    /// has announced; other collectors, and this one after a change of its configuration, do not count it.
+    Configuration,
+}
+
+impl RegisteredBy {
+    const ALL: [Self; 3] = [Self::Request, Self::Acceptance, Self::Configuration];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Acceptance => "acceptance",
+            Self::Configuration => "configuration",
+        }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|by| by.name() == name)
+    }
+}
+
+/// Parts that are replaced together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartKind {
+    /// Its tags.
+    Tags,
+    /// Its name.
+    Name,
+    /// Who has registered it.
+    By,
+    /// The network of a prefix.
+    Network(Prefix),
+    /// Whether an address is refused.
+    Refused(IpAddr),
+}
+
+impl PartKind {
+    /// How such a part begins, and no other does.
+    pub(crate) fn start(self) -> String {
+        match self {
+            Self::Tags => TAG.to_owned(),
+            Self::Name => NAME.to_owned(),
+            Self::By => BY.to_owned(),
+            Self::Network(prefix) => format!("{NETWORK}{prefix} "),
+            Self::Refused(address) => refused(address),
+        }
+    }
+}
+
+/// With an end, so that no address begins as another.
+fn refused(address: IpAddr) -> String {
+    format!("{REFUSED}{address};")
+}
 
 impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -52,6 +129,9 @@ impl fmt::Display for Part {
             Self::Setting(setting) => setting.fmt(f),
             Self::Tag(tag) => write!(f, "{TAG}{tag}"),
             Self::Network(network) => write!(f, "{NETWORK}{network}"),
+            Self::Name(name) => write!(f, "{NAME}{name}"),
+            Self::By(by) => write!(f, "{BY}{}", by.name()),
+            Self::Refused(address) => f.write_str(&refused(*address)),
         }
     }
 }
@@ -65,6 +145,13 @@ impl FromStr for Part {
         } else if let Some(network) = text.strip_prefix(NETWORK) {
             let network = network.parse().map(Box::new).map(Self::Network);
             network.map_err(|error: NetworkError| error.to_string())
+        } else if let Some(name) = text.strip_prefix(NAME) {
+            name.parse().map(Self::Name).map_err(|error: SenderNameError| error.to_string())
+        } else if let Some(by) = text.strip_prefix(BY) {
+            RegisteredBy::named(by).map(Self::By).ok_or_else(|| format!("'{text}' names no way to register"))
+        } else if let Some(address) = text.strip_prefix(REFUSED) {
+            let address = address.strip_suffix(';').and_then(|address| address.parse().ok());
+            address.map(Self::Refused).ok_or_else(|| format!("'{text}' has no address"))
         } else if text.contains('=') {
             text.parse().map(Self::Setting).map_err(|error| error.to_string())
         } else {
@@ -167,28 +254,16 @@ pub(crate) fn changes<'p>(parts: impl Iterator<Item = &'p Part>, settings: &[Set
     removed.chain(added).collect()
 }
 
-/// What new tags change in the parts of a sender.
-pub(crate) fn tag_changes<'p>(parts: impl Iterator<Item = &'p Part>, tags: &[Tag]) -> BTreeMap<Part, bool> {
-    let is_replaced = |part: &&Part| matches!(part, Part::Tag(old) if !tags.contains(old));
-    let removed = parts.filter(is_replaced).map(|part| (part.clone(), false));
-    removed.chain(tags.iter().map(|tag| (Part::Tag(*tag), true))).collect()
-}
-
-/// What a changed network changes in the parts of the operator; `None` removes it.
-pub(crate) fn network_changes<'p>(
-    parts: impl Iterator<Item = &'p Part>,
-    prefix: Prefix,
-    network: Option<&Network>,
+/// What new parts of a kind change in the parts of a sender.
+pub(crate) fn replacements<'p>(
+    registered: impl Iterator<Item = &'p Part>,
+    kind: PartKind,
+    parts: &[Part],
 ) -> BTreeMap<Part, bool> {
-    let is_replaced =
-        |part: &&Part| matches!(part, Part::Network(old) if old.prefix == prefix && Some(&**old) != network);
-    let removed = parts.filter(is_replaced).map(|part| (part.clone(), false));
-    removed.chain(network.map(|network| (Part::Network(Box::new(network.clone())), true))).collect()
-}
-
-/// How the network of a prefix begins as a part.
-pub(crate) fn network_start(prefix: Prefix) -> String {
-    format!("{NETWORK}{prefix} ")
+    let start = kind.start();
+    let is_replaced = |part: &&Part| part.to_string().starts_with(&start) && !parts.contains(part);
+    let removed = registered.filter(is_replaced).map(|part| (part.clone(), false));
+    removed.chain(parts.iter().map(|part| (part.clone(), true))).collect()
 }
 
 /// The registered senders, by address, without the times of their last datagrams.
@@ -210,11 +285,9 @@ pub fn senders(registrations: &Registrations) -> Vec<Sender> {
 #[must_use]
 pub fn unnumbered(senders: &[Sender]) -> Registrations {
     let registration = Registration { is_registered: true, number: 0 };
-    let entries = senders.iter().flat_map(|Sender { address, prefixes, settings, tags, networks, .. }| {
-        let prefixes = prefixes.iter().copied().map(Part::Prefix);
-        let parts = prefixes.chain(settings.changed().map(Part::Setting)).chain(tags.iter().copied().map(Part::Tag));
-        let parts = parts.chain(networks.iter().cloned().map(Box::new).map(Part::Network));
-        std::iter::once((*address, None)).chain(parts.map(|part| (*address, Some(part))))
+    let entries = senders.iter().flat_map(|sender| {
+        let own = (sender.address, None);
+        std::iter::once(own).chain(sender.parts().into_iter().map(|part| (sender.address, Some(part))))
     });
     entries.map(|entry| (entry, registration)).collect()
 }

@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 
 use async_trait::async_trait;
-use flow::{Network, Prefix, SenderSettings, Setting, Tag, Timestamp};
+use flow::{Network, Prefix, SenderName, SenderSettings, Setting, Tag, Timestamp};
 
-use crate::registrations::{Part, Registrations, unnumbered};
+use crate::registrations::{OPERATOR, Part, PartKind, RegisteredBy, Registrations, unnumbered};
 use crate::{Remark, Remarks, StoreError};
 
 /// A registered sender.
@@ -19,24 +19,52 @@ pub struct Sender {
     pub settings: SenderSettings,
     /// Its tags, sorted, each once.
     pub tags: Vec<Tag>,
+    /// What it is called.
+    pub name: Option<SenderName>,
+    /// Who has registered it.
+    pub by: RegisteredBy,
     /// When its last datagram was received.
     pub last: Option<Timestamp>,
     /// The networks of the [operator](crate::registrations::OPERATOR), which is listed among the senders and is none.
     pub networks: Vec<Network>,
+    /// The addresses that no collector may register by itself, of the operator as well.
+    pub refused: Vec<IpAddr>,
 }
 
 impl Sender {
     /// A sender without prefixes and tags, and with all settings at their defaults.
     #[must_use]
     pub fn new(address: IpAddr, last: Option<Timestamp>) -> Self {
-        let settings = SenderSettings::default();
-        Self { address, prefixes: Vec::new(), settings, tags: Vec::new(), last, networks: Vec::new() }
+        Self {
+            address,
+            prefixes: Vec::new(),
+            settings: SenderSettings::default(),
+            tags: Vec::new(),
+            name: None,
+            by: RegisteredBy::Request,
+            last,
+            networks: Vec::new(),
+            refused: Vec::new(),
+        }
+    }
+
+    /// All parts of it.
+    pub(crate) fn parts(&self) -> Vec<Part> {
+        let Self { prefixes, settings, tags, name, by, networks, refused, .. } = self;
+        let prefixes = prefixes.iter().copied().map(Part::Prefix);
+        let parts = prefixes.chain(settings.changed().map(Part::Setting)).chain(tags.iter().copied().map(Part::Tag));
+        let parts = parts.chain(name.clone().map(Part::Name)).chain(by_part(*by));
+        let parts = parts.chain(networks.iter().cloned().map(Box::new).map(Part::Network));
+        parts.chain(refused.iter().copied().map(Part::Refused)).collect()
     }
 
     /// Adds a part of it. Prefixes have to be sorted afterwards, unless they are added in order.
     pub(crate) fn add(&mut self, part: Part) {
         match part {
             Part::Network(network) => self.networks.push(*network),
+            Part::Refused(address) => self.refused.push(address),
+            Part::Name(name) => self.name = Some(name),
+            Part::By(by) => self.by = by,
             Part::Prefix(prefix) => self.prefixes.push(prefix),
             Part::Setting(setting) => self.settings.set(setting),
             Part::Tag(tag) => {
@@ -46,6 +74,11 @@ impl Sender {
             }
         }
     }
+}
+
+/// A request needs no part: registrations of former programs have none.
+fn by_part(by: RegisteredBy) -> Option<Part> {
+    (by != RegisteredBy::Request).then_some(Part::By(by))
 }
 
 /// The senders of a store. Every call may be repeated without harm.
@@ -66,12 +99,39 @@ pub trait Registry: Send + Sync {
     /// Registers the sender unless it is registered, and changes these settings.
     async fn set(&self, address: IpAddr, settings: &[Setting]) -> Result<(), StoreError>;
 
-    /// Registers the sender unless it is registered, and replaces its tags.
-    async fn put_tags(&self, address: IpAddr, tags: &[Tag]) -> Result<(), StoreError>;
+    /// Registers the sender unless it is registered, and replaces its parts of a kind. `parts` are of this kind.
+    async fn replace(&self, address: IpAddr, kind: PartKind, parts: &[Part]) -> Result<(), StoreError>;
 
-    /// Replaces the network of this prefix, or removes it. Networks are listed as those of the
-    /// [operator](crate::registrations::OPERATOR).
-    async fn put_network(&self, prefix: Prefix, network: Option<&Network>) -> Result<(), StoreError>;
+    /// Registers the sender unless it is registered, and replaces its tags.
+    async fn put_tags(&self, address: IpAddr, tags: &[Tag]) -> Result<(), StoreError> {
+        let tags: Vec<Part> = tags.iter().copied().map(Part::Tag).collect();
+        self.replace(address, PartKind::Tags, &tags).await
+    }
+
+    /// Registers the sender unless it is registered, and replaces or removes its name.
+    async fn put_name(&self, address: IpAddr, name: Option<SenderName>) -> Result<(), StoreError> {
+        let name: Vec<Part> = name.into_iter().map(Part::Name).collect();
+        self.replace(address, PartKind::Name, &name).await
+    }
+
+    /// Registers the sender, and notes who does.
+    async fn register(&self, address: IpAddr, by: RegisteredBy) -> Result<(), StoreError> {
+        let by: Vec<Part> = by_part(by).into_iter().collect();
+        self.replace(address, PartKind::By, &by).await
+    }
+
+    /// Forbids or permits that a collector registers an address by itself. These addresses are listed as those of the
+    /// [operator](OPERATOR).
+    async fn refuse(&self, address: IpAddr, is_refused: bool) -> Result<(), StoreError> {
+        let refused: Vec<Part> = is_refused.then_some(Part::Refused(address)).into_iter().collect();
+        self.replace(OPERATOR, PartKind::Refused(address), &refused).await
+    }
+
+    /// Replaces the network of this prefix, or removes it. Networks are listed as those of the [operator](OPERATOR).
+    async fn put_network(&self, prefix: Prefix, network: Option<&Network>) -> Result<(), StoreError> {
+        let network: Vec<Part> = network.cloned().map(Box::new).map(Part::Network).into_iter().collect();
+        self.replace(OPERATOR, PartKind::Network(prefix), &network).await
+    }
 
     /// Removes the sender with its prefixes, settings and tags; what was counted for it stays. `false` when there is no such sender. A store on
     /// this machine's disk keeps its templates until a [flush](crate::Store::put_flush) no longer needs them; others remove

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use flow::{Network, Networks, Prefix};
 
 use crate::Sender;
-use crate::registrations::OPERATOR;
+use crate::registrations::{OPERATOR, RegisteredBy};
 
 /// What the configuration states.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,6 +46,10 @@ impl Stated {
             listed.into_iter().partition(|sender| sender.address == OPERATOR);
         let registered = operator.into_iter().flat_map(|operator| operator.networks);
         let networks: Networks = self.networks.iter().map(|(network, _)| network.clone()).chain(registered).collect();
+        // What another collector, or a former configuration of this one, states.
+        senders.retain(|sender| {
+            sender.by != RegisteredBy::Configuration || self.place_of_sender(sender.address).is_some()
+        });
         for (stated, _) in &self.senders {
             match senders.binary_search_by_key(&stated.address, |sender| sender.address) {
                 Ok(index) => {
@@ -64,6 +68,12 @@ impl Stated {
         own.sort_unstable();
         own.dedup();
         InForce { senders, networks, own: (!own.is_empty()).then_some(own) }
+    }
+
+    /// The senders that are stated and not in the store, which needs them to keep what they announce.
+    pub fn missing<'s>(&'s self, listed: &'s [Sender]) -> impl Iterator<Item = IpAddr> + 's {
+        let is_listed = |address: IpAddr| listed.binary_search_by_key(&address, |sender| sender.address).is_ok();
+        self.senders.iter().map(|(sender, _)| sender.address).filter(move |address| !is_listed(*address))
     }
 
     /// Where the configuration states a sender.
@@ -106,7 +116,9 @@ mod tests {
         let operator =
             Sender { networks: networks.map(|text| text.parse().unwrap()).into(), ..Sender::new(OPERATOR, None) };
         let last = Some(Timestamp::from_seconds(7));
-        let listed = vec![sender(1, &["13.0.0.0/8"]), Sender { last, ..sender(2, &["14.0.0.0/8"]) }, operator];
+        let of_another = Sender { by: RegisteredBy::Configuration, ..sender(3, &[]) };
+        let listed =
+            vec![sender(1, &["13.0.0.0/8"]), Sender { last, ..sender(2, &["14.0.0.0/8"]) }, of_another, operator];
         let InForce { senders, networks, own } = stated.with(listed);
         assert_eq!(
             shown(&senders),

@@ -8,8 +8,9 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Extension, State};
 use flow::sender_settings::NAMES;
-use flow::{Prefix, PrefixError, SenderSettings, Setting, Tag, TagError};
+use flow::{Prefix, PrefixError, SenderName, SenderNameError, SenderSettings, Setting, Tag, TagError};
 use serde::Serialize;
+use storage::registrations::RegisteredBy;
 use storage::{Sender, Store, StoreError};
 
 use super::index;
@@ -28,6 +29,9 @@ use crate::parameters::monitorable;
 pub(crate) struct SenderView {
     #[schema(value_type = String)]
     ip: IpAddr,
+    /// What it is called; absent without a name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
     /// When its last datagram was received, RFC 3339; null before the first.
     last: Option<String>,
     prefixes: Vec<PrefixView>,
@@ -36,6 +40,9 @@ pub(crate) struct SenderView {
     /// Words by which questions select it; absent without any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tags: Vec<String>,
+    /// Where the configuration states it; absent if requests can change it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    configuration: Option<String>,
 }
 
 /// The settings of a sender that are not at their defaults.
@@ -91,7 +98,7 @@ struct PrefixView {
 }
 
 impl SenderView {
-    fn new(sender: Sender, naming: &Naming) -> Self {
+    fn new(sender: Sender, api: &Api, naming: &Naming) -> Self {
         let view = |prefix: &Prefix| PrefixView {
             prefix: prefix.address(),
             prefix_len: prefix.length(),
@@ -99,10 +106,12 @@ impl SenderView {
         };
         Self {
             ip: sender.address,
+            name: sender.name.as_ref().map(ToString::to_string),
             last: sender.last.map(|last| last.to_string()),
             prefixes: sender.prefixes.iter().map(view).collect(),
             settings: sender.settings.into(),
             tags: sender.tags.iter().map(ToString::to_string).collect(),
+            configuration: api.stated.place_of_sender(sender.address).map(str::to_owned),
         }
     }
 }
@@ -123,7 +132,7 @@ pub(crate) async fn list(
     let naming = Naming::read(&parameters)?;
     let senders = api.in_force().await?.senders.into_iter();
     let shown = senders.filter(|sender| limits.as_ref().is_none_or(|limits| limits.include(sender.address)));
-    Ok(Json(shown.map(|sender| SenderView::new(sender, &naming)).collect()))
+    Ok(Json(shown.map(|sender| SenderView::new(sender, &api, &naming)).collect()))
 }
 
 /// Shows a sender.
@@ -148,7 +157,7 @@ pub(crate) async fn show(
     path = "/senders/{sender}",
     operation_id = "add_prefixes",
     params(OfSender),
-    request_body(content = Object, description = "Prefixes, such as {\"prefixes\":[{\"prefix\":\"172.16.1.0\",\"prefixLen\":24}]}, settings beside them, such as \"samplingRate\":1000, or both. A setting that is null has its default again. \"tags\":[\"edge\",\"site-a\"] replaces its tags.", content_type = "application/json"),
+    request_body(content = Object, description = "Prefixes, such as {\"prefixes\":[{\"prefix\":\"172.16.1.0\",\"prefixLen\":24}]}, settings beside them, such as \"samplingRate\":1000, or both. A setting that is null has its default again. \"tags\":[\"edge\",\"site-a\"] replaces its tags, \"name\":\"edge-1\" its name.", content_type = "application/json"),
     responses((status = 200, description = "The sender after the change", body = SenderView))
 )]
 pub(crate) async fn add(
@@ -163,16 +172,23 @@ pub(crate) async fn add(
         )));
     }
     changeable(&api, address)?;
-    let Change { prefixes, settings, tags } = read_change(&body)?;
+    let listed = api.store.sender(address).await?;
+    let Change { prefixes, settings, tags, name } = read_change(&body)?;
     change(&api, move |store| async move {
         store.add_prefixes(address, &prefixes).await?;
         if !settings.is_empty() {
             store.set(address, &settings).await?;
         }
-        match tags {
-            Some(tags) => store.put_tags(address, &tags).await,
-            None => Ok(()),
+        if let Some(tags) = tags {
+            store.put_tags(address, &tags).await?;
         }
+        if let Some(name) = name {
+            store.put_name(address, name).await?;
+        }
+        if listed.is_some_and(|listed| listed.by == RegisteredBy::Configuration) {
+            store.register(address, RegisteredBy::Request).await?;
+        }
+        Ok(())
     })
     .await?;
     stored(&api, address, &Naming::NONE).await
@@ -223,7 +239,7 @@ pub(crate) async fn remove(
 
 async fn stored(api: &Api, address: IpAddr, naming: &Naming) -> Result<Json<SenderView>, Error> {
     let sender = api.sender(address).await?.ok_or_else(|| unknown_sender(address))?;
-    Ok(Json(SenderView::new(sender, naming)))
+    Ok(Json(SenderView::new(sender, api, naming)))
 }
 
 /// Refuses to change a sender that the configuration states.
@@ -283,6 +299,8 @@ struct Change {
     prefixes: Vec<Prefix>,
     settings: Vec<Setting>,
     tags: Option<Vec<Tag>>,
+    /// `Some(None)` removes it.
+    name: Option<Option<SenderName>>,
 }
 
 /// Everything that a body changes, or the first error in it.
@@ -292,19 +310,20 @@ fn read_change(body: &[u8]) -> Result<Change, Error> {
     let is_setting = |(key, _): &(String, Document)| NAMES.contains(&key.as_str());
     let settings = object.iter().filter(|member| is_setting(member)).map(|(key, value)| read_setting(key, value));
     let settings = settings.collect::<Result<Vec<_>, _>>()?;
-    let is_list = |(key, _): &(String, Document)| matches!(key.as_str(), "prefixes" | "tags");
+    let is_list = |(key, _): &(String, Document)| matches!(key.as_str(), "prefixes" | "tags" | "name");
     if let Some((key, _)) = object.iter().find(|member| !is_setting(member) && !is_list(member)) {
-        let keys: Vec<&str> = ["prefixes"].into_iter().chain(NAMES).chain(["tags"]).collect();
+        let keys: Vec<&str> = ["prefixes"].into_iter().chain(NAMES).chain(["tags", "name"]).collect();
         return Err(unknown_key(JsonPath::Root, key, &keys));
     }
     let member = |name| object.iter().find(|(key, _)| key == name).map(|(_, value)| value);
     let tags = member("tags").map(read_tags).transpose()?;
+    let name = member("name").map(read_name).transpose()?;
     match member("prefixes") {
-        None if settings.is_empty() && tags.is_none() => {
+        None if settings.is_empty() && tags.is_none() && name.is_none() => {
             Err(JsonPath::Key(&JsonPath::Root, "prefixes").problem("is missing"))
         }
-        None => Ok(Change { prefixes: Vec::new(), settings, tags }),
-        Some(prefixes) => Ok(Change { prefixes: prefixes_of(prefixes)?, settings, tags }),
+        None => Ok(Change { prefixes: Vec::new(), settings, tags, name }),
+        Some(prefixes) => Ok(Change { prefixes: prefixes_of(prefixes)?, settings, tags, name }),
     }
 }
 
@@ -317,6 +336,16 @@ fn read_tags(tags: &Document) -> Result<Vec<Tag>, Error> {
         tag.text(place, r#"a tag such as "edge""#)?.parse().map_err(|error: TagError| place.problem(error))
     };
     tags.iter().enumerate().map(read).collect()
+}
+
+/// A name; null is none.
+fn read_name(name: &Document) -> Result<Option<SenderName>, Error> {
+    let place = JsonPath::Key(&JsonPath::Root, "name");
+    if *name == Document::Null {
+        return Ok(None);
+    }
+    let text = name.text(place, r#"null or a name such as "edge-1""#)?;
+    text.parse().map(Some).map_err(|error: SenderNameError| place.problem(error))
 }
 
 /// A setting; null is its default.

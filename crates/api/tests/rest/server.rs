@@ -10,7 +10,8 @@ use accounting::block::{Block, BlockKey, WriterId};
 use accounting::period::{Interval, Minute, PerPeriod, Period};
 use api::{Api, Keys, serve};
 use async_trait::async_trait;
-use flow::{Prefix, Setting, Tag, Timestamp};
+use flow::{Prefix, Setting, Timestamp};
+use storage::registrations::{Part, PartKind};
 use storage::{
     Blocks, Memory, Reason, Registry, Remark, Remarks, Retention, Selection, Sender, Store, StoreError, WriterState,
     Writers,
@@ -146,10 +147,7 @@ impl Registry for Broken {
     async fn set(&self, _: IpAddr, _: &[Setting]) -> Result<(), StoreError> {
         self.fail().await
     }
-    async fn put_tags(&self, _: IpAddr, _: &[Tag]) -> Result<(), StoreError> {
-        self.fail().await
-    }
-    async fn put_network(&self, _: Prefix, _: Option<&flow::Network>) -> Result<(), StoreError> {
+    async fn replace(&self, _: IpAddr, _: PartKind, _: &[Part]) -> Result<(), StoreError> {
         self.fail().await
     }
     async fn remove_sender(&self, _: IpAddr) -> Result<bool, StoreError> {

@@ -81,7 +81,8 @@ impl Config {
     /// The networks and senders of the configuration.
     pub(crate) fn stated(&self) -> Stated {
         let networks = self.networks.named.iter().map(|stated| (stated.value.clone(), stated.place.clone()));
-        Stated { own: self.networks.own.clone(), networks: networks.collect(), senders: Vec::new() }
+        let senders = self.senders.known.iter().map(|stated| (stated.value.clone(), stated.place.clone()));
+        Stated { own: self.networks.own.clone(), networks: networks.collect(), senders: senders.collect() }
     }
 
     /// The names of the readers of the log.

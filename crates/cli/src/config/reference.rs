@@ -78,6 +78,10 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
     ("accounting", "What flows are counted by."),
     ("networks", "The networks of the operator."),
     (
+        "senders",
+        "Routers that are registered without a request. docs/senders.md describes the ways to register routers.",
+    ),
+    (
         "origins",
         "AS numbers, AS names and countries of addresses. docs/origins.md describes what files can be used, and where to get them.",
     ),
@@ -141,6 +145,8 @@ pub(crate) const KEYS: &[Key] = &[
         "Your own networks. A flow between two of their addresses is local: it counts as in:local and out:local. If there are none, also none with names, these are the monitored prefixes of its router, without 0.0.0.0/0 and ::/0."),
     live("networks.named", |config| ValueKind::Networks(&mut config.networks.named),
         "Own networks with names: docs/networks.md. Each is a table [[networks.named]] with its prefix, and any of name, customer, tags, the AS of its addresses (as), and the senders that count it (senders; default: [\"all\"]). All are own networks like those of networks.own. In the variable, networks are separated by semicolons: 192.0.2.0/24 name=office customer=customer-a; 2001:db8::/32."),
+    live("senders.known", |config| ValueKind::Senders(&mut config.senders.known),
+        "Registered routers. Each is a table [[senders.known]] with its address, and any of name, the prefixes that it counts beside the networks (prefixes), tags, and its settings (docs/rest.md). Requests cannot change them. In the variable, routers are separated by semicolons: 192.0.2.1 name=edge-1 prefixes=198.51.100.0/24,2001:db8::/32 samplingRate=1000; 192.0.2.2."),
     live("origins.files", |config| ValueKind::Paths(&mut config.origins.files, origin::limits::FILES),
         "Files with AS numbers, AS names or countries, the most trusted first: MaxMind databases (GeoLite2, IPinfo, DB-IP), the TSV files of iptoasn.com, and lists of AS names. They are read again when they change, and at a reload. If one of them cannot be used, the collector keeps what it read last; at a start it counts without them. A relative path starts at the working directory of netflow."),
     live("origins.order", |config| ValueKind::Order(&mut config.origins.order),

@@ -87,7 +87,8 @@ fn apply_variable(name: &str, value: OsString, config: &mut Config, origins: &mu
 impl Config {
     /// Where each table begins, and the place where its origin is written.
     fn places(&mut self) -> impl Iterator<Item = (usize, &mut String)> {
-        self.networks.named.iter_mut().map(|stated| (stated.at, &mut stated.place))
+        let networks = self.networks.named.iter_mut().map(|stated| (stated.at, &mut stated.place));
+        networks.chain(self.senders.known.iter_mut().map(|stated| (stated.at, &mut stated.place)))
     }
 }
 

@@ -1,10 +1,15 @@
-//! Lists of tables: networks with names.
+//! Lists of tables: networks with names, and senders.
 
+use std::fmt::Display;
 use std::ops::Range;
+use std::str::FromStr;
 
 use flow::network::NETWORK_KEYS;
-use flow::{CountedBy, Network, Tag};
+use flow::sender_settings::NAMES;
+use flow::{CountedBy, Network, Setting, Tag};
 use serde_json::json;
+use storage::Sender;
+use storage::sender_words::SENDER_KEYS;
 
 use super::value::{Member, Misfit, Value};
 
@@ -30,19 +35,49 @@ impl<T: Eq> Eq for Stated<T> {}
 
 /// The networks of a list of tables, or of a variable.
 pub(super) fn networks(value: &Value) -> Result<Vec<Stated<Network>>, Misfit> {
-    let networks = match value.variable() {
-        Some(text) => {
-            let texts = text.split(';').map(str::trim).filter(|text| !text.is_empty());
-            let network = |text: &str| {
-                let read = text.parse().map_err(|error| value.misfit(format!("has a wrong network: {error}")))?;
-                Ok(Stated { value: read, place: String::new(), at: 0 })
-            };
-            texts.map(network).collect::<Result<Vec<_>, Misfit>>()?
-        }
-        None => value.list(network)?,
-    };
+    let networks = tables(value, "network", network)?;
     once(&networks, |network| network.prefix)?;
     Ok(networks)
+}
+
+/// The senders of a list of tables, or of a variable.
+pub(super) fn senders(value: &Value) -> Result<Vec<Stated<Sender>>, Misfit> {
+    let senders = tables(value, "sender", sender)?;
+    once(&senders, |sender| sender.address)?;
+    Ok(senders)
+}
+
+/// Tables, or texts with semicolons.
+fn tables<T>(
+    value: &Value,
+    what: &str,
+    table: fn(&Value) -> Result<Stated<T>, Misfit>,
+) -> Result<Vec<Stated<T>>, Misfit>
+where
+    T: FromStr<Err: Display>,
+{
+    let Some(text) = value.variable() else { return value.list(table) };
+    let texts = text.split(';').map(str::trim).filter(|text| !text.is_empty());
+    let read = |text: &str| {
+        let read = text.parse().map_err(|error| value.misfit(format!("has a wrong {what}: {error}")))?;
+        Ok(Stated { value: read, place: String::new(), at: 0 })
+    };
+    texts.map(read).collect()
+}
+
+fn sender(value: &Value) -> Result<Stated<Sender>, Misfit> {
+    let members = value.table()?;
+    let address = required(value, members, "address")?;
+    let text = in_table(address, address.value.text())?;
+    let mut sender = Sender::at(text).map_err(|error| misfit(address, error))?;
+    for member in members.iter().filter(|member| member.name != "address") {
+        if !SENDER_KEYS.iter().chain(&NAMES).any(|key| *key == member.name) {
+            return Err(unknown(member, &["address", "name", "prefixes", "tags"], &NAMES));
+        }
+        let words = in_table(member, member.value.words())?;
+        sender.set(&member.name, &words).map_err(|error| misfit(member, error))?;
+    }
+    Ok(Stated { value: sender, place: String::new(), at: value.span.start })
 }
 
 fn network(value: &Value) -> Result<Stated<Network>, Misfit> {
@@ -72,7 +107,7 @@ fn unknown(member: &Member, first: &[&str], more: &[&str]) -> Misfit {
     Misfit { span: member.span.clone(), message }
 }
 
-fn misfit(member: &Member, error: impl std::fmt::Display) -> Misfit {
+fn misfit(member: &Member, error: impl Display) -> Misfit {
     Misfit { span: member.value.span.clone(), message: format!("has a wrong {}: {error}", member.name) }
 }
 
@@ -82,7 +117,7 @@ fn in_table<T>(member: &Member, read: Result<T, Misfit>) -> Result<T, Misfit> {
 }
 
 /// Refuses two tables of the same thing.
-fn once<T, K: PartialEq + std::fmt::Display>(tables: &[Stated<T>], key: impl Fn(&T) -> K) -> Result<(), Misfit> {
+fn once<T, K: PartialEq + Display>(tables: &[Stated<T>], key: impl Fn(&T) -> K) -> Result<(), Misfit> {
     for (index, table) in tables.iter().enumerate() {
         let of = key(&table.value);
         if tables.iter().take(index).any(|before| key(&before.value) == of) {
@@ -109,6 +144,24 @@ pub(super) fn show_network(network: &Network) -> String {
     format!("{{ {} }}", members.join(", "))
 }
 
+/// A sender as an inline table.
+pub(super) fn show_sender(sender: &Sender) -> String {
+    let Sender { address, prefixes, settings, tags, name, .. } = sender;
+    let mut members = vec![member("address", text(address))];
+    members.extend(name.iter().map(|name| member("name", text(name))));
+    if !prefixes.is_empty() {
+        members.push(member("prefixes", texts(prefixes.iter().map(ToString::to_string))));
+    }
+    if !tags.is_empty() {
+        members.push(member("tags", texts(tags.iter().map(Tag::to_string))));
+    }
+    members.extend(settings.changed().map(|setting| match setting {
+        Setting::SamplingRate(_) => member(setting.name(), setting.value()),
+        _ => member(setting.name(), text(&setting.value())),
+    }));
+    format!("{{ {} }}", members.join(", "))
+}
+
 fn everybody() -> CountedBy {
     CountedBy::Selected(flow::SenderSelection::all())
 }
@@ -117,7 +170,7 @@ fn member(name: &str, value: String) -> String {
     format!("{name} = {value}")
 }
 
-fn text(value: &impl std::fmt::Display) -> String {
+fn text(value: &impl Display) -> String {
     json!(value.to_string()).to_string()
 }
 

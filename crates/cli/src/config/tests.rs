@@ -69,6 +69,11 @@ const CHANGED: &[(&str, &str, &str)] = &[
         "[{ prefix = \"192.0.2.0/24\", name = \"office\", customer = \"customer-a\", tags = [\"b\", \"a\"], as = 64500, senders = [] }, { prefix = \"2001:db8::/32\" }]",
         "192.0.2.0/24 name=office customer=customer-a tags=a,b as=64500 senders=none; 2001:db8::/32",
     ),
+    (
+        "senders.known",
+        "[{ address = \"192.0.2.1\", name = \"edge-1\", prefixes = [\"198.51.100.0/24\", \"2001:db8::/32\"], tags = [\"b\", \"a\"], samplingRate = 1000, flowDirection = \"ingress\" }, { address = \"2001:db8::1\" }]",
+        "192.0.2.1 name=edge-1 prefixes=198.51.100.0/24,2001:db8::/32 tags=a,b samplingRate=1000 flowDirection=ingress; 2001:db8::1",
+    ),
     ("origins.files", "[\"/a.mmdb\", \"b c.tsv\"]", "/a.mmdb, b c.tsv"),
     ("origins.order", "[\"files\", \"exporter\"]", "files, exporter"),
     ("interfaces.known", "[\"192.0.2.1 5 wan 1G to X\", \"::1 2 lo\"]", "192.0.2.1 5 wan 1G to X, ::1 2 lo"),
@@ -231,7 +236,7 @@ fn the_nearest_key_is_found_over_case_and_section() {
     assert_eq!(nearest("retention.weeks"), "the keys of [retention] are minutes, hours, days, months, years");
     assert_eq!(
         nearest("color"),
-        "there are storage, dataDir, flushInterval, clockLimit, and the sections [server], [accounting], [networks], [origins], [interfaces], [admin], [admin.tls], [http], [netflow], \
+        "there are storage, dataDir, flushInterval, clockLimit, and the sections [server], [accounting], [networks], [senders], [origins], [interfaces], [admin], [admin.tls], [http], [netflow], \
          [sflow], [bmp], [retention], [redis], [cassandra], [spool], [journal], [log], [archive]"
     );
 }
@@ -288,6 +293,23 @@ fn an_invalid_value_is_an_error_that_names_valid_ones() {
             "1:17: origins.order cannot be used: 'bmp' is named twice: name each source once",
         ),
         ("origins.order = []", "1:17: origins.order is empty; it must have some of networks, exporter, bmp, files"),
+        ("[[senders.known]]\nname = \"x\"", "1:1: senders.known has a table without address"),
+        (
+            "[[senders.known]]\naddress = \"::\"",
+            "2:11: senders.known has a wrong address: :: is no source address of datagrams",
+        ),
+        (
+            "[[senders.known]]\naddress = \"::1\"\nprefixes = [\"10.0.0.1/8\"]",
+            "3:12: senders.known has a wrong prefixes: 10.0.0.1 is not the first address of its /8: did you mean 10.0.0.0/8?",
+        ),
+        (
+            "[[senders.known]]\naddress = \"::1\"\nsamplingrate = 1",
+            "3:1: senders.known has a table with the unknown key 'samplingrate'; its keys are address, name, prefixes, tags, samplingRate, flowDirection, outCounters, natAddresses, tunnels, identity",
+        ),
+        (
+            "senders.known = [{address = \"::1\"}, {address = \"0::1\"}]",
+            "1:37: senders.known has ::1 twice: write all about it into one table",
+        ),
         ("server = 1", "1:1: server is a section: write [server] and its keys below"),
         ("[storage]\nx = 1", "1:1: storage is a table; it must be text in quotes"),
         (

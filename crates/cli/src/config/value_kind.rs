@@ -8,9 +8,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use accounting::field::{Field, FieldSet};
+use flow::sender_settings::NAMES;
 use flow::{Network, Prefix};
 use interfaces::Known;
 use origin::{Order, Source};
+use storage::Sender;
 
 use super::tables::{self, Stated};
 use super::value::{Misfit, Value};
@@ -56,6 +58,8 @@ pub(crate) enum ValueKind<'a> {
     Interfaces(&'a mut Vec<Known>),
     /// Networks with names, each a table.
     Networks(&'a mut Vec<Stated<Network>>),
+    /// Senders, each a table.
+    Senders(&'a mut Vec<Stated<Sender>>),
     /// Fields that flows are counted by.
     Fields(&'a mut FieldSet),
 }
@@ -86,6 +90,7 @@ impl ValueKind<'_> {
             Self::Prefixes(place) => put(place, value.list(Value::prefix)),
             Self::Interfaces(place) => put(place, value.list(Value::interface)),
             Self::Networks(place) => put(place, tables::networks(value)),
+            Self::Senders(place) => put(place, tables::senders(value)),
             Self::Fields(place) => {
                 let fields = Field::ALL.map(|field| (field.name(), field));
                 put(place, value.list(|field| field.one_of(&fields)).map(FieldSet::from_iter))
@@ -116,6 +121,7 @@ impl ValueKind<'_> {
             Self::Hosts(place) => list(place.iter().map(|host| quoted(host)).collect()),
             Self::Prefixes(place) => list(place.iter().map(|prefix| quoted(&prefix.to_string())).collect()),
             Self::Interfaces(place) => list(place.iter().map(|known| quoted(&known.to_string())).collect()),
+            Self::Senders(place) => list(place.iter().map(|sender| tables::show_sender(&sender.value)).collect()),
             Self::Networks(place) => list(place.iter().map(|network| tables::show_network(&network.value)).collect()),
             Self::Fields(place) => list(place.iter().skip(1).map(|field| quoted(field.name())).collect()),
         })
@@ -149,6 +155,7 @@ impl ValueKind<'_> {
             Self::Interfaces(_) => {
                 "a list of <router> <index> <name> [<speed>|-] [<description>]; may be empty".to_owned()
             }
+            Self::Senders(_) => format!("tables with address, and any of name, prefixes, tags, {}", NAMES.join(", ")),
             Self::Networks(_) => "tables with prefix, and any of name, customer, tags, as, senders".to_owned(),
             Self::Fields(_) => {
                 let names: Vec<_> = Field::ALL.into_iter().skip(1).map(Field::name).collect();

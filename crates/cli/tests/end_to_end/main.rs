@@ -57,6 +57,7 @@ mod restored;
 mod sampling;
 mod service_manager;
 mod soak;
+mod stated_senders;
 mod stores;
 mod tap;
 mod traffic;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::SystemTime;
 
-use flow::{Network, Prefix, Setting, Tag, Timestamp};
+use flow::{Prefix, Setting, Timestamp};
 use scylla::serialize::row::SerializeRow;
 use scylla::statement::prepared::PreparedStatement;
 
@@ -16,7 +16,7 @@ use super::registry::parsed;
 use super::schema::ChangeStatements;
 use crate::StoreError;
 use crate::registrations::{
-    ADOPTED, Entry, OPERATOR, Part, REMOVALS_KEPT, Registration, Registrations, changes, network_changes, tag_changes,
+    ADOPTED, Entry, Part, PartKind, REMOVALS_KEPT, Registration, Registrations, changes, replacements,
 };
 
 /// Follows the address in the row of the numbers.
@@ -110,14 +110,9 @@ impl Cassandra {
         self.change_parts(sender, |parts| changes(parts.iter(), settings)).await
     }
 
-    /// Adds a sender, and replaces its tags.
-    pub(super) async fn tag(&self, sender: IpAddr, tags: &[Tag]) -> Result<(), StoreError> {
-        self.change_parts(sender, |parts| tag_changes(parts.iter(), tags)).await
-    }
-
-    /// Replaces the network of a prefix, or removes it.
-    pub(super) async fn name(&self, prefix: Prefix, network: Option<&Network>) -> Result<(), StoreError> {
-        self.change_parts(OPERATOR, |parts| network_changes(parts.iter(), prefix, network)).await
+    /// Adds a sender, and replaces its parts of a kind.
+    pub(super) async fn replace_of(&self, sender: IpAddr, kind: PartKind, parts: &[Part]) -> Result<(), StoreError> {
+        self.change_parts(sender, |registered| replacements(registered.iter(), kind, parts)).await
     }
 
     async fn change_parts(

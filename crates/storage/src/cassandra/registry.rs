@@ -5,9 +5,10 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use async_trait::async_trait;
-use flow::{Network, Prefix, Setting, Tag, Timestamp};
+use flow::{Prefix, Setting, Timestamp};
 
 use super::Cassandra;
+use crate::registrations::{Part, PartKind};
 use crate::remarks::settled;
 use crate::{Registrations, Registry, Remark, Remarks, Sender, StoreError};
 
@@ -47,12 +48,8 @@ impl Registry for Cassandra {
         self.set_of(address, settings).await
     }
 
-    async fn put_tags(&self, address: IpAddr, tags: &[Tag]) -> Result<(), StoreError> {
-        self.tag(address, tags).await
-    }
-
-    async fn put_network(&self, prefix: Prefix, network: Option<&Network>) -> Result<(), StoreError> {
-        self.name(prefix, network).await
+    async fn replace(&self, address: IpAddr, kind: PartKind, parts: &[Part]) -> Result<(), StoreError> {
+        self.replace_of(address, kind, parts).await
     }
 
     async fn remove_sender(&self, address: IpAddr) -> Result<bool, StoreError> {

@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::SystemTime;
 
-use flow::{Network, Prefix, Setting, Tag};
+use flow::{Prefix, Setting};
 use redis::{Cmd, Pipeline};
 
 use super::Redis;
 use crate::StoreError;
 use crate::registrations::{
-    ADOPTED, Entry, OPERATOR, Part, REMOVALS_KEPT, Registration, Registrations, TAG, network_start, oldest_removal,
+    ADOPTED, Entry, Part, PartKind, REMOVALS_KEPT, Registration, Registrations, oldest_removal,
 };
 
 /// How many registrations one script changes: the server does nothing else meanwhile.
@@ -38,7 +38,7 @@ for i = 2, #ARGV do
     number(field, '')
 end";
 
-/// A sender, and of each setting or network its start and its field; that is empty for the default, and for a removal.
+/// A sender, and of each setting its start and its field; that is empty for the default, and for a removal.
 const SET: &str = "
 redis.call('HSETNX', KEYS[1], ARGV[1], '')
 number(ARGV[1], '')
@@ -57,8 +57,8 @@ for i = 2, #ARGV, 2 do
     end
 end";
 
-/// A sender, the start of the fields of its tags, and those that it has from now on.
-const PUT_TAGS: &str = "
+/// A sender, the start of the fields of some parts of it, and those that it has from now on.
+const REPLACE: &str = "
 redis.call('HSETNX', KEYS[1], ARGV[1], '')
 number(ARGV[1], '')
 local start, wanted = ARGV[2], {}
@@ -144,22 +144,13 @@ impl Redis {
         self.link.command(&script).await
     }
 
-    /// Adds a sender, and replaces its tags.
-    pub(super) async fn tag(&self, sender: IpAddr, tags: &[Tag]) -> Result<(), StoreError> {
-        let mut script = self.script(&format!("{NUMBER}{PUT_TAGS}"));
-        script.arg(sender.to_string()).arg(format!("{sender} {TAG}"));
-        for tag in tags {
-            script.arg(field(&(sender, Some(Part::Tag(*tag)))));
+    /// Adds a sender, and replaces its parts of a kind.
+    pub(super) async fn replace_of(&self, sender: IpAddr, kind: PartKind, parts: &[Part]) -> Result<(), StoreError> {
+        let mut script = self.script(&format!("{NUMBER}{REPLACE}"));
+        script.arg(sender.to_string()).arg(format!("{sender} {}", kind.start()));
+        for part in parts {
+            script.arg(field(&(sender, Some(part.clone()))));
         }
-        self.link.command(&script).await
-    }
-
-    /// Replaces the network of a prefix, or removes it.
-    pub(super) async fn name(&self, prefix: Prefix, network: Option<&Network>) -> Result<(), StoreError> {
-        let wanted = network.map(|network| field(&(OPERATOR, Some(Part::Network(Box::new(network.clone()))))));
-        let mut script = self.script(&format!("{NUMBER}{SET}"));
-        let start = format!("{OPERATOR} {}", network_start(prefix));
-        script.arg(OPERATOR.to_string()).arg(start).arg(wanted.unwrap_or_default());
         self.link.command(&script).await
     }
 

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use async_trait::async_trait;
-use flow::{Network, Prefix, Setting, Tag, Timestamp};
+use flow::{Prefix, Setting, Timestamp};
 
 use super::Redis;
 use super::changes::parse_entry;
-use crate::registrations::Part;
+use crate::registrations::{Part, PartKind};
 use crate::{Registrations, Registry, Remark, Remarks, Sender, StoreError};
 
 /// Times have twenty digits, so that they compare as text; a sender without one has none.
@@ -80,12 +80,8 @@ impl Registry for Redis {
         self.change(address, settings).await
     }
 
-    async fn put_tags(&self, address: IpAddr, tags: &[Tag]) -> Result<(), StoreError> {
-        self.tag(address, tags).await
-    }
-
-    async fn put_network(&self, prefix: Prefix, network: Option<&Network>) -> Result<(), StoreError> {
-        self.name(prefix, network).await
+    async fn replace(&self, address: IpAddr, kind: PartKind, parts: &[Part]) -> Result<(), StoreError> {
+        self.replace_of(address, kind, parts).await
     }
 
     async fn remove_sender(&self, address: IpAddr) -> Result<bool, StoreError> {

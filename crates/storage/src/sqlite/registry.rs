@@ -4,12 +4,12 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use async_trait::async_trait;
-use flow::{Network, Prefix, Setting, Tag, Timestamp};
+use flow::{Prefix, Setting, Timestamp};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::{Sqlite, remarks};
-use crate::registrations::{OPERATOR, Part, TAG, network_start};
+use crate::registrations::{Part, PartKind};
 use crate::{Registry, Remark, Remarks, Sender, StoreError};
 
 #[async_trait]
@@ -37,16 +37,11 @@ impl Registry for Sqlite {
         self.write(move |connection| set(connection, address, &settings)).await
     }
 
-    async fn put_tags(&self, address: IpAddr, tags: &[Tag]) -> Result<(), StoreError> {
-        let tags = tags.to_vec();
-        self.write(move |connection| put_tags(connection, address, &tags)).await
-    }
-
-    async fn put_network(&self, prefix: Prefix, network: Option<&Network>) -> Result<(), StoreError> {
-        let network = network.cloned().map(Box::new).map(Part::Network);
+    async fn replace(&self, address: IpAddr, kind: PartKind, parts: &[Part]) -> Result<(), StoreError> {
+        let (start, parts) = (kind.start(), parts.iter().map(ToString::to_string).collect::<Vec<_>>());
         self.write(move |connection| {
-            add_prefixes(connection, OPERATOR, &[])?;
-            replace(connection, OPERATOR, &network_start(prefix), network.map(|part| part.to_string()))
+            add_prefixes(connection, address, &[])?;
+            replace(connection, address, &start, parts)
         })
         .await
     }
@@ -145,11 +140,6 @@ fn set(connection: &Connection, address: IpAddr, settings: &[Setting]) -> Result
         replace(connection, address, &format!("{}=", setting.name()), value)?;
     }
     Ok(())
-}
-
-fn put_tags(connection: &Connection, address: IpAddr, tags: &[Tag]) -> Result<(), StoreError> {
-    add_prefixes(connection, address, &[])?;
-    replace(connection, address, TAG, tags.iter().map(|tag| format!("{TAG}{tag}")))
 }
 
 /// Replaces what begins in this way.

@@ -45,6 +45,7 @@ macro_rules! contract {
             prefixes_are_removed_one_by_one
             settings_are_changed_one_by_one_and_end_with_their_sender
             tags_are_replaced_together_and_end_with_their_sender
+            names_and_who_registered_are_replaced_alone
             networks_are_replaced_by_prefix_and_removed
             a_sender_is_forgotten_with_its_prefixes
             the_last_time_of_a_sender_never_goes_back

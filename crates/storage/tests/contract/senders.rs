@@ -1,5 +1,7 @@
 //! Clauses about senders: their prefixes, their last time, and what they announced.
 
+use storage::registrations::RegisteredBy;
+
 use super::*;
 
 pub(crate) async fn prefixes_of_a_sender_add_up(store: &dyn Store) -> Outcome {
@@ -101,6 +103,46 @@ pub(crate) async fn tags_are_replaced_together_and_end_with_their_sender(store: 
     store.remove_sender(sender(10)).await?;
     store.add_prefixes(sender(10), &[]).await?;
     assert_eq!(tags(sender(10)).await?, "");
+    Ok(())
+}
+
+pub(crate) async fn names_and_who_registered_are_replaced_alone(store: &dyn Store) -> Outcome {
+    let known = async |address| -> Result<(Option<String>, RegisteredBy), Box<dyn Error>> {
+        let found = store.sender(address).await?.ok_or("not there")?;
+        assert!(store.senders().await?.contains(&found));
+        Ok((found.name.map(|name| name.to_string()), found.by))
+    };
+    use RegisteredBy::{Acceptance, Configuration, Request};
+    store.register(sender(1), Configuration).await?;
+    store.register(sender(1), Acceptance).await?;
+    store.register(sender(1), Acceptance).await?;
+    store.put_name(sender(10), Some("edge".parse()?)).await?;
+    assert_eq!(
+        (known(sender(1)).await?, known(sender(10)).await?),
+        ((None, Acceptance), (Some("edge".to_owned()), Request))
+    );
+    store.put_name(sender(1), Some("edge-1.example.net".parse()?)).await?;
+    store.put_name(sender(1), Some("edge-1".parse()?)).await?;
+    store.put_name(sender(10), None).await?;
+    assert_eq!(
+        (known(sender(1)).await?, known(sender(10)).await?),
+        ((Some("edge-1".to_owned()), Acceptance), (None, Request))
+    );
+    store.register(sender(1), Request).await?;
+    assert_eq!(known(sender(1)).await?, (Some("edge-1".to_owned()), Request));
+    store.remove_sender(sender(1)).await?;
+    store.add_prefixes(sender(1), &[]).await?;
+    assert_eq!(known(sender(1)).await?, (None, Request));
+
+    let refused = async || -> Result<Vec<IpAddr>, Box<dyn Error>> {
+        Ok(store.sender(OPERATOR).await?.ok_or("not there")?.refused)
+    };
+    // One text begins as the other.
+    store.refuse(sender(1), true).await?;
+    store.refuse(sender(10), true).await?;
+    store.refuse(sender(1), false).await?;
+    store.refuse(sender(7), false).await?;
+    assert_eq!(refused().await?, [sender(10)]);
     Ok(())
 }
 

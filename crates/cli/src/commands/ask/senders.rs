@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use clap::Subcommand;
 use flow::sender_settings::NAMES;
-use flow::{Prefix, Setting, SettingError, Tag, TagError};
+use flow::{Prefix, SenderName, SenderNameError, Setting, SettingError, Tag, TagError};
 use serde_json::{Value, json};
 
 use super::{ask, moment, number, print, text};
@@ -24,7 +24,7 @@ Examples:
   netflow senders add 192.0.2.1 172.16.1.0/24 2001:db8::/32
   netflow senders set 192.0.2.1 samplingRate=1000 flowDirection=ingress
   netflow senders set 192.0.2.1 samplingRate=announced
-  netflow senders set 192.0.2.1 tags=edge,site-a
+  netflow senders set 192.0.2.1 tags=edge,site-a name=edge-1
   netflow senders remove 192.0.2.1 2001:db8::/32
   netflow senders remove 192.0.2.1 --entirely")]
 pub(crate) struct Arguments {
@@ -63,7 +63,7 @@ enum Action {
         sender: IpAddr,
         /// samplingRate (a number or announced), flowDirection (both, ingress or egress), outCounters (same or reverse),
         /// natAddresses (reported or inside), tunnels (outer or inner), identity (source or agent); tags (words with
-        /// commas, by which questions select senders, or nothing)
+        /// commas, by which questions select senders, or nothing); name (what it is called, or nothing)
         #[arg(required = true, value_name = "NAME=VALUE")]
         settings: Vec<Change>,
     },
@@ -84,6 +84,7 @@ enum Action {
 enum Change {
     Setting(Setting),
     Tags(Vec<Tag>),
+    Name(Option<SenderName>),
 }
 
 /// Why nothing can be set.
@@ -93,7 +94,9 @@ enum ChangeError {
     Setting(#[from] SettingError),
     #[error(transparent)]
     Tag(#[from] TagError),
-    #[error("there is no setting '{0}' of a sender; there are {names}, tags", names = NAMES.join(", "))]
+    #[error(transparent)]
+    Name(#[from] SenderNameError),
+    #[error("there is no setting '{0}' of a sender; there are {names}, tags, name", names = NAMES.join(", "))]
     Unknown(String),
 }
 
@@ -101,10 +104,12 @@ impl FromStr for Change {
     type Err = ChangeError;
 
     fn from_str(text: &str) -> Result<Self, ChangeError> {
-        match text.strip_prefix("tags=") {
-            Some("") => Ok(Self::Tags(Vec::new())),
-            Some(tags) => Ok(Self::Tags(tags.split(',').map(str::parse).collect::<Result<_, _>>()?)),
-            None => text.parse().map(Self::Setting).map_err(|error| match error {
+        match text.split_once('=') {
+            Some(("tags", "")) => Ok(Self::Tags(Vec::new())),
+            Some(("tags", tags)) => Ok(Self::Tags(tags.split(',').map(str::parse).collect::<Result<_, _>>()?)),
+            Some(("name", "")) => Ok(Self::Name(None)),
+            Some(("name", name)) => Ok(Self::Name(Some(name.parse()?))),
+            _ => text.parse().map(Self::Setting).map_err(|error| match error {
                 SettingError::Unknown(name) => ChangeError::Unknown(name),
                 other => other.into(),
             }),
@@ -117,6 +122,7 @@ impl Change {
     fn member(self) -> (String, Value) {
         match self {
             Self::Setting(setting) => (setting.name().to_owned(), setting.value().into()),
+            Self::Name(name) => ("name".to_owned(), name.map(|name| name.to_string()).into()),
             Self::Tags(tags) => ("tags".to_owned(), tags.iter().map(Tag::to_string).collect()),
         }
     }
@@ -165,23 +171,23 @@ fn body(prefixes: &[Prefix]) -> String {
     json!({"prefixes": prefixes.iter().map(prefix).collect::<Vec<_>>()}).to_string()
 }
 
-/// One row for each prefix. Settings only if there are some.
+/// One row for each prefix. Names, settings and origins only if there are some.
 fn table(answer: &Value) -> Table {
     let senders = answer.as_array().map_or_else(|| std::slice::from_ref(answer), Vec::as_slice);
-    let has_settings = senders.iter().any(|sender| !settings(sender).is_empty());
-    let mut table = match has_settings {
-        true => Table::new(&["sender", "last datagram", "prefix", "settings"]),
-        false => Table::new(&["sender", "last datagram", "prefix"]),
-    };
+    let more = |title, of: fn(&Value) -> String| (title, of, senders.iter().any(|sender| !of(sender).is_empty()));
+    let [name, settings, origin] = [more("name", name), more("settings", settings), more("from", origin)];
+    let column = |(title, _, is_shown): (&'static str, fn(&Value) -> String, bool)| is_shown.then_some(title);
+    let cell = |(_, of, is_shown): (&'static str, fn(&Value) -> String, bool), sender| is_shown.then(|| of(sender));
+    let titles = ["sender"].into_iter().chain(column(name)).chain(["last datagram", "prefix"]);
+    let titles: Vec<&str> = titles.chain(column(settings)).chain(column(origin)).collect();
+    let mut table = Table::new(&titles);
     for sender in senders {
         let last = if sender["last"].is_null() { "never".to_owned() } else { moment(&sender["last"]) };
         let prefixes = sender["prefixes"].as_array().map(Vec::as_slice).unwrap_or_default();
         let mut push = |prefix| {
-            let mut row = vec![Cell::Text(text(&sender["ip"])), Cell::Text(last.clone()), Cell::Text(prefix)];
-            if has_settings {
-                row.push(Cell::Text(settings(sender)));
-            }
-            table.push(row);
+            let row = [text(&sender["ip"])].into_iter().chain(cell(name, sender)).chain([last.clone(), prefix]);
+            let row = row.chain(cell(settings, sender)).chain(cell(origin, sender));
+            table.push(row.map(Cell::Text).collect());
         };
         if prefixes.is_empty() {
             push("none".to_owned());
@@ -191,6 +197,15 @@ fn table(answer: &Value) -> Table {
         }
     }
     table
+}
+
+fn name(sender: &Value) -> String {
+    sender["name"].as_str().unwrap_or_default().to_owned()
+}
+
+/// What has registered it, unless a request did.
+fn origin(sender: &Value) -> String {
+    sender["configuration"].as_str().unwrap_or_default().to_owned()
 }
 
 /// The settings that are not at their defaults and the tags, as `netflow senders set` takes them.
