@@ -10,6 +10,7 @@
 //! | `config/document.rs` | the table as a commented file, as Markdown and as a man page |
 //! | `config/value.rs` | values as a file or a variable holds them, and how they become addresses, numbers, lists |
 //! | `config/archive.rs` | the settings of the archive of flows |
+//! | `config/registered.rs` | routers that are registered without a request |
 //! | `config/bmp.rs` | the settings of BMP sessions |
 //! | `config/unit.rs` | durations and sizes: `10s`, `7d`, `8MiB` |
 //! | `config/source.rs` | a file or the environment to keys with values |
@@ -27,6 +28,7 @@ mod key;
 mod mapping;
 mod origin_settings;
 mod reference;
+mod registered;
 mod source;
 mod tables;
 pub(crate) mod unit;
@@ -53,8 +55,8 @@ use journal::Sync;
 pub(crate) use key::Key;
 pub(crate) use origin_settings::OriginSettings;
 pub(crate) use reference::KEYS;
+use registered::Senders;
 pub(crate) use source::{Origin, Origins};
-use storage::Sender;
 pub(crate) use tables::Stated;
 use udp::Steering;
 
@@ -179,13 +181,6 @@ pub(crate) struct Networks {
     pub(crate) own: Vec<Prefix>,
     /// `named`: networks with names.
     pub(crate) named: Vec<Stated<Network>>,
-}
-
-/// Routers that are registered without a request.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Senders {
-    /// `known`: those that the configuration states.
-    pub(crate) known: Vec<Stated<Sender>>,
 }
 
 /// How the REST interface is encrypted.

@@ -13,6 +13,7 @@ use journal::{Annotations, EntryKind, Journal, ReadCounts, Unreadable, Writer};
 use pipeline::{Again, Booked, Counts, Exporters, Rules, Sealed, Shard};
 use wire::Datagram;
 
+use crate::acceptance::{Acceptance, HeldDatagrams};
 use crate::kernel_drops::ThreadDrops;
 use crate::ledgers::{CutCounts, RecoveredCounts};
 use crate::lock::locked;
@@ -30,11 +31,55 @@ pub struct JournaledShard {
     /// Of the sockets that its thread reads.
     pub(crate) drops: ThreadDrops,
     published: Arc<Mutex<Counts>>,
+    held: HeldDatagrams,
 }
 
 impl JournaledShard {
     /// Counts a datagram received at this address. It must not be sealed before the next [`commit`](Self::commit).
     pub fn take(&mut self, datagram: &Datagram<'_>, received_at: SocketAddr) {
+        if self.held.is_on() {
+            let address = datagram.exporter.address;
+            if !self.shard.is_registered(address) {
+                if self.held.hold(datagram, received_at) {
+                    // It counts as read when it is counted.
+                    self.read = self.read.saturating_sub(1);
+                    return;
+                }
+            } else if self.held.has(address) {
+                self.release(&[address]);
+            }
+        }
+        self.count(datagram, received_at);
+    }
+
+    /// Counts what is held of these addresses.
+    fn release(&mut self, addresses: &[IpAddr]) {
+        let mut held = std::mem::take(&mut self.held);
+        for address in addresses {
+            held.release(*address, &mut |datagram, received_at| {
+                self.read += 1;
+                self.count(datagram, received_at);
+            });
+        }
+        self.held = held;
+    }
+
+    /// Counts the held datagrams of routers that are registered now, or will not be; all of them at the end.
+    pub(crate) fn release_decided(&mut self, is_ending: bool) {
+        let shard = &mut self.shard;
+        let decided = self.held.decided(|address| shard.is_registered(address), is_ending);
+        if !decided.is_empty() {
+            self.release(&decided);
+            self.commit();
+        }
+    }
+
+    /// Lets routers register themselves from now on.
+    pub(crate) fn accept(&mut self, acceptance: Acceptance) {
+        self.held = HeldDatagrams::new(acceptance);
+    }
+
+    fn count(&mut self, datagram: &Datagram<'_>, received_at: SocketAddr) {
         let fate = self.shard.take(datagram);
         if let Some(journal) = &mut self.journal
             && fate != DatagramFate::Unregistered
@@ -174,7 +219,8 @@ pub fn begin(
     let mut shards = Vec::new();
     for (number, published) in (0..).zip(status.shards()) {
         let journal = journal.map(|journal| journal.writer(number, first));
-        shards.push(JournaledShard { shard: shard(), journal, read: 0, drops: ThreadDrops::default(), published });
+        let (drops, held) = (ThreadDrops::default(), HeldDatagrams::default());
+        shards.push(JournaledShard { shard: shard(), journal, read: 0, drops, published, held });
     }
     if let Some(first) = shards.first_mut().filter(|first| first.journal.is_some()) {
         let sealed = recovered.iter().filter(|_| journal.is_some_and(|journal| journal.is_read()));

@@ -10,6 +10,7 @@
 //! | --- | --- |
 //! | `start`, `settings`, `start_error`, `stop_error` | starts the parts and stops them |
 //! | `local` | what is kept on this disk for a store on the network, so that a start needs nothing else |
+//! | `acceptance` | routers that register themselves |
 //! | `change` | applies a reload to a running collector |
 //! | [`replay`] | drives a shard and a flusher by a capture |
 //! | [`senders`], [`restore_templates`] | reads from the store: registered senders; templates of the last run |
@@ -30,6 +31,7 @@
 //!
 //! **Invariant:** no receiving thread waits for a store.
 
+mod acceptance;
 mod change;
 mod flush_counts;
 pub mod flusher;

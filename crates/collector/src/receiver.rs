@@ -69,6 +69,7 @@ impl ReceiverThread {
         while !self.stop.load(Ordering::Relaxed) {
             self.pulse.beat();
             self.take_changes(&mut batch);
+            locked(&self.counting).release_decided(false);
             let read = self.read(&mut batch, NAP);
             if read == Read::Some {
                 // Datagrams that arrive meanwhile are read at once: a wake-up costs more than counting a datagram.
@@ -82,6 +83,7 @@ impl ReceiverThread {
         self.take_changes(&mut batch);
         let end = Instant::now() + LAST_READ;
         while self.read(&mut batch, Duration::ZERO) != Read::Nothing && Instant::now() < end {}
+        locked(&self.counting).release_decided(true);
         self.look();
         // The sockets are closed with this thread: this is the last chance to ask them.
         locked(&self.counting).drops.remove_all();

@@ -1,6 +1,7 @@
 //! Reads the registered senders from the store, for admission. Those of a store on the network are also known on this
 //! machine's disk, for a start without the store, and for a store that has lost some (`remote`).
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -9,11 +10,12 @@ use arc_swap::ArcSwap;
 use flow::Networks;
 use pipeline::{Admission, Admitted, Registered, Rules};
 use storage::known_senders::KnownSenders;
-use storage::registrations::{Merged, RegisteredBy, senders};
+use storage::registrations::{Merged, OPERATOR, RegisteredBy, senders};
 use storage::{InForce, LastTerms, Registry, Sender, Stated, Store, StoreError};
 use tokio::sync::Notify;
 use tokio::time::error::Elapsed;
 
+use crate::acceptance::{Acceptance, Ranges};
 use crate::local::Local;
 use crate::lock::locked;
 use crate::origins::Origins;
@@ -44,6 +46,9 @@ pub struct Registrations {
     remote: Option<Remote>,
     /// Without a file, nothing is noted.
     terms: Option<NotedTerms>,
+    acceptance: Acceptance,
+    /// Whether the last look found as many accepted routers as there may be.
+    is_full: bool,
     status: Status,
 }
 
@@ -65,7 +70,8 @@ impl Registrations {
             warn_of_other_store(&published.admission, &local.senders);
         }
         let remote = local.map(|local| Remote::new(local.senders.clone(), status.clone()));
-        Ok(Self { published, listed, store, remote, terms: None, status })
+        let acceptance = Acceptance::default();
+        Ok(Self { published, listed, store, remote, terms: None, acceptance, is_full: false, status })
     }
 
     /// The same, which also publishes the AS numbers of networks.
@@ -74,6 +80,62 @@ impl Registrations {
         self.published.origins = origins;
         self.published.publish_origins();
         self
+    }
+
+    /// The same, with routers that register themselves.
+    #[must_use]
+    pub(crate) fn accepting(self, acceptance: Acceptance) -> Self {
+        let mut accepting = Self { acceptance, ..self };
+        accepting.publish_acceptance();
+        accepting
+    }
+
+    /// For the receiving threads.
+    pub(crate) fn acceptance(&self) -> Acceptance {
+        self.acceptance.clone()
+    }
+
+    /// How many routers were accepted.
+    fn accepted(&self) -> usize {
+        self.listed.iter().filter(|sender| sender.by == RegisteredBy::Acceptance).count()
+    }
+
+    /// Publishes which routers may register themselves.
+    fn publish_acceptance(&mut self) {
+        let Stated { accept, accept_limit, .. } = &*self.published.stated;
+        let operator = self.listed.iter().find(|sender| sender.address == OPERATOR);
+        let refused = operator.iter().flat_map(|operator| operator.refused.iter().copied()).collect();
+        let accepted = self.accepted();
+        let is_full = !accept.is_empty() && accepted >= *accept_limit;
+        if is_full && !self.is_full {
+            tracing::warn!(
+                accepted,
+                "no further router is accepted: senders.acceptLimit is reached; look for forged addresses in netflow senders, \
+                 remove them or raise the limit"
+            );
+        }
+        self.is_full = is_full;
+        self.status.accepted((!accept.is_empty()).then_some((accepted, *accept_limit)));
+        self.acceptance.set(Ranges { accepted: accept.clone(), refused }, !accept.is_empty() && !is_full);
+    }
+
+    /// Registers candidates, up to the limit.
+    async fn accept(&mut self) -> Result<(), StoreError> {
+        let candidates = self.acceptance.candidates();
+        let room = self.published.stated.accept_limit.saturating_sub(self.accepted());
+        let admitted = self.published.admission.admitted();
+        let is_new = |address: &&IpAddr| !admitted.load().contains_key(address);
+        let accepted: Vec<IpAddr> = candidates.iter().filter(is_new).take(room).copied().collect();
+        for address in &accepted {
+            let registering = self.store.register(*address, RegisteredBy::Acceptance);
+            tokio::time::timeout(PATIENCE, registering).await.unwrap_or_else(late)?;
+            tracing::info!("accepted the router {address}, which is in senders.accept");
+        }
+        if !accepted.is_empty() {
+            self.refresh().await?;
+        }
+        self.acceptance.decided(&candidates);
+        Ok(())
     }
 
     /// The same, compared with the terms of an earlier run.
@@ -120,6 +182,7 @@ impl Registrations {
         if !Arc::ptr_eq(stated, &self.published.stated) {
             self.published.stated = Arc::clone(stated);
             self.published.publish(&self.listed);
+            self.publish_acceptance();
         }
     }
 
@@ -138,7 +201,8 @@ impl Registrations {
     /// # Errors
     /// When the store cannot be read; then they stay as they were read last.
     pub async fn refresh(&mut self) -> Result<(), StoreError> {
-        let store = self.store.as_ref();
+        let store = Arc::clone(&self.store);
+        let store = store.as_ref();
         let reading = async {
             match &mut self.remote {
                 Some(remote) => remote.read(store).await,
@@ -149,6 +213,7 @@ impl Registrations {
         self.status.read_senders(senders.is_ok());
         self.listed = senders?;
         self.published.publish(&self.listed);
+        self.publish_acceptance();
         self.register_stated().await?;
         if let Some(remote) = &mut self.remote {
             remote.put_lost(store).await;
@@ -281,6 +346,10 @@ pub(crate) async fn keep_fresh(
         };
         registrations.set_stated(&stated);
         let refreshed = pulse.during(registrations.refresh()).await;
+        let refreshed = match refreshed {
+            Ok(()) => pulse.during(registrations.accept()).await,
+            Err(error) => Err(error),
+        };
         pulse.during(registrations.note(rules)).await;
         match refreshed {
             Ok(()) => {
@@ -300,8 +369,6 @@ pub(crate) async fn keep_fresh(
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
-
     use storage::{Memory, Registry};
     use tokio::time::Instant;
 

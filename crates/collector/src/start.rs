@@ -21,6 +21,7 @@ use tokio::task::JoinHandle as Task;
 use udp::{Socket, SocketSet};
 use wire::{PendingBudget, SessionLimits};
 
+use crate::acceptance::Acceptance;
 use crate::flusher::Flusher;
 use crate::flusher_thread::{FlusherThread, Tries};
 use crate::interfaces::Interfaces;
@@ -94,6 +95,7 @@ pub async fn start(
     let budget = NameBudget::new(settings.reloadable.rules.tally.names);
     let status = Status::new(settings.threads).with_names(budget.clone());
     let registrations = registrations(&settings, &store, local.as_ref(), &status, terms).await?;
+    let registrations = registrations.accepting(Acceptance::notifying(Arc::clone(&changed)));
     let (places, sockets): (Vec<_>, Vec<_>) = listen(&mut settings)?.into_iter().unzip();
     let Reloadable { rules, keep, .. } = settings.reloadable;
     let stop = Arc::new(AtomicBool::new(false));
@@ -112,6 +114,7 @@ pub async fn start(
     let (shards, recovered) = journaled_shard::begin(&status, journal.as_ref(), shard, &exporters, flusher.next())?;
     let sockets = per_thread(sockets, settings.threads);
     count_drops(&shards, &sockets);
+    shards.iter().for_each(|shard| locked(shard).accept(registrations.acceptance()));
     let Receiving { threads: receivers, changes: socket_changes, mut pulses, ended } =
         receive(sockets, &shards, &status, &stop)?;
     let ticks = journal.as_ref().map(|journal| tick(journal, &stop, &mut pulses)).transpose()?;

@@ -28,6 +28,8 @@ pub struct Status {
     /// Since when the registered senders cannot be read; `None` while they can.
     senders_failing_since: Arc<Mutex<Option<Instant>>>,
     restored: Arc<AtomicU64>,
+    /// Routers that have registered themselves, and the limit; `None` if none can.
+    accepted: Arc<Mutex<Option<(usize, usize)>>>,
     readers: Arc<Mutex<BTreeMap<&'static str, ReaderCounts>>>,
 }
 
@@ -108,6 +110,17 @@ impl Status {
     pub(crate) fn read_senders(&self, is_read: bool) {
         let mut since = locked(&self.senders_failing_since);
         *since = if is_read { None } else { since.or_else(|| Some(Instant::now())) };
+    }
+
+    /// The number of routers that have registered themselves, and the limit; `None` if none can.
+    #[must_use]
+    pub fn accepted_senders(&self) -> Option<(usize, usize)> {
+        *locked(&self.accepted)
+    }
+
+    /// Notes how many routers have registered themselves.
+    pub(crate) fn accepted(&self, accepted: Option<(usize, usize)>) {
+        *locked(&self.accepted) = accepted;
     }
 
     /// The ledgers as of the last flush.

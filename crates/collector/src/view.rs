@@ -165,6 +165,9 @@ impl CollectorView {
         if let Some((used, limit)) = self.status.names() {
             gauges.push(limited("names", "Counters not yet flushed", used as f64, limit as f64));
         }
+        if let Some((accepted, limit)) = self.status.accepted_senders() {
+            gauges.push(limited("accepted_senders", "Routers of senders.accept", accepted as f64, limit as f64));
+        }
         if let Some(limit) = spool_limit {
             let (waiting, bytes) = (flushes.waiting as f64, flushes.waiting_bytes as f64);
             gauges.push(gauge("spool_flushes", "Flushes in the spool", waiting));

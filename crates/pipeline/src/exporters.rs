@@ -477,6 +477,12 @@ fn is_monitored(monitored: &Monitored, flow: &FlowRecord) -> bool {
     found
 }
 
+/// Whether a datagram can be decoded to its end, by itself.
+#[must_use]
+pub fn is_valid(datagram: &Datagram<'_>) -> bool {
+    fate(&Session::new(SessionLimits::default()).decode(datagram, &mut |_| ())) == DatagramFate::Decoded
+}
+
 fn fate(decoded: &Decoded) -> DatagramFate {
     match (decoded.protocol, decoded.first_error) {
         (None, _) => DatagramFate::UnknownVersion,

@@ -48,7 +48,7 @@ pub use admission::{Admission, Admitted, Registered, Registration, Snapshot};
 pub use counts::Counts;
 pub use decoder::{Decoder, Logged};
 pub use exporter_detail::LISTED;
-pub use exporters::{Exporters, StatedInterfaces, TableSizes};
+pub use exporters::{Exporters, StatedInterfaces, TableSizes, is_valid};
 pub use origins::PublishedSources;
 pub use sealed::Sealed;
 pub use shard::{Again, Booked, Rules, Shard};

@@ -211,6 +211,11 @@ impl Shard {
         Arc::clone(self.admitted.load())
     }
 
+    /// Whether an address is registered now.
+    pub fn is_registered(&mut self, address: IpAddr) -> bool {
+        self.admitted.load().contains_key(&address)
+    }
+
     /// The rules by which it counts.
     #[must_use]
     pub fn rules(&self) -> &Rules {

@@ -19,6 +19,10 @@ pub struct Stated {
     pub networks: Vec<(Network, String)>,
     /// Senders, each with its place in the configuration.
     pub senders: Vec<(Sender, String)>,
+    /// Routers in these ranges register themselves.
+    pub accept: Vec<Prefix>,
+    /// The most routers that do.
+    pub accept_limit: usize,
 }
 
 /// What is in force.
@@ -76,6 +80,12 @@ impl Stated {
         self.senders.iter().map(|(sender, _)| sender.address).filter(move |address| !is_listed(*address))
     }
 
+    /// Whether a router at this address can register itself.
+    #[must_use]
+    pub fn accepts(&self, address: IpAddr) -> bool {
+        self.accept.iter().any(|range| range.contains(address))
+    }
+
     /// Where the configuration states a sender.
     #[must_use]
     pub fn place_of_sender(&self, address: IpAddr) -> Option<&str> {
@@ -111,6 +121,7 @@ mod tests {
             own: vec!["172.16.0.0/12".parse().unwrap()],
             networks: vec![("10.0.0.0/8 name=stated".parse().unwrap(), "line 1".into())],
             senders: vec![(Sender { tags: vec![edge], ..sender(2, &["11.0.0.0/8"]) }, "line 2".into())],
+            ..Stated::default()
         };
         let networks = ["10.0.0.0/8 name=registered senders=none", "12.0.0.0/8 senders=tag:edge"];
         let operator =

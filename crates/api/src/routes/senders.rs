@@ -10,7 +10,7 @@ use axum::extract::{Extension, State};
 use flow::sender_settings::NAMES;
 use flow::{Prefix, PrefixError, SenderName, SenderNameError, SenderSettings, Setting, Tag, TagError};
 use serde::Serialize;
-use storage::registrations::RegisteredBy;
+use storage::registrations::{OPERATOR, RegisteredBy};
 use storage::{Sender, Store, StoreError};
 
 use super::index;
@@ -40,6 +40,9 @@ pub(crate) struct SenderView {
     /// Words by which questions select it; absent without any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tags: Vec<String>,
+    /// Whether it has registered itself, as its address is in `senders.accept`; absent if not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    accepted: bool,
     /// Where the configuration states it; absent if requests can change it.
     #[serde(skip_serializing_if = "Option::is_none")]
     configuration: Option<String>,
@@ -111,6 +114,7 @@ impl SenderView {
             prefixes: sender.prefixes.iter().map(view).collect(),
             settings: sender.settings.into(),
             tags: sender.tags.iter().map(ToString::to_string).collect(),
+            accepted: sender.by == RegisteredBy::Acceptance,
             configuration: api.stated.place_of_sender(sender.address).map(str::to_owned),
         }
     }
@@ -172,7 +176,6 @@ pub(crate) async fn add(
         )));
     }
     changeable(&api, address)?;
-    let listed = api.store.sender(address).await?;
     let Change { prefixes, settings, tags, name } = read_change(&body)?;
     change(&api, move |store| async move {
         store.add_prefixes(address, &prefixes).await?;
@@ -185,10 +188,7 @@ pub(crate) async fn add(
         if let Some(name) = name {
             store.put_name(address, name).await?;
         }
-        if listed.is_some_and(|listed| listed.by == RegisteredBy::Configuration) {
-            store.register(address, RegisteredBy::Request).await?;
-        }
-        Ok(())
+        registered_by_request(store.as_ref(), address).await
     })
     .await?;
     stored(&api, address, &Naming::NONE).await
@@ -223,7 +223,10 @@ pub(crate) async fn remove(
         return Err(unknown_sender(address));
     }
     if body.is_empty() {
-        let known = change(&api, move |store| async move { store.remove_sender(address).await }).await?;
+        let is_in_ranges = api.stated.accepts(address);
+        let known =
+            change(&api, move |store| async move { remove_for_good(store.as_ref(), address, is_in_ranges).await })
+                .await?;
         let Json(done) = index::show().await;
         return if known { Ok(Json(Remaining::Nothing(done))) } else { Err(unknown_sender(address)) };
     }
@@ -235,6 +238,26 @@ pub(crate) async fn remove(
     }
     let Json(sender) = stored(&api, address, &Naming::NONE).await?;
     Ok(Json(Remaining::Sender(Box::new(sender))))
+}
+
+/// Notes that a request has registered a sender, which a collector has stated or refused before.
+async fn registered_by_request(store: &dyn Store, address: IpAddr) -> Result<(), StoreError> {
+    if store.sender(address).await?.is_some_and(|listed| listed.by == RegisteredBy::Configuration) {
+        store.register(address, RegisteredBy::Request).await?;
+    }
+    match store.sender(OPERATOR).await?.is_some_and(|operator| operator.refused.contains(&address)) {
+        true => store.refuse(address, false).await,
+        false => Ok(()),
+    }
+}
+
+/// Removes a sender, which must not register itself again.
+async fn remove_for_good(store: &dyn Store, address: IpAddr, is_in_ranges: bool) -> Result<bool, StoreError> {
+    let Some(listed) = store.sender(address).await? else { return Ok(false) };
+    if is_in_ranges || listed.by == RegisteredBy::Acceptance {
+        store.refuse(address, true).await?;
+    }
+    store.remove_sender(address).await
 }
 
 async fn stored(api: &Api, address: IpAddr, naming: &Naming) -> Result<Json<SenderView>, Error> {

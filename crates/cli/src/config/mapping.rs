@@ -1,6 +1,7 @@
 //! Maps the configuration to the settings of the collector, the journal and the stores. Nothing else does.
 
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::sync::Arc;
 use std::thread;
 
@@ -82,7 +83,13 @@ impl Config {
     pub(crate) fn stated(&self) -> Stated {
         let networks = self.networks.named.iter().map(|stated| (stated.value.clone(), stated.place.clone()));
         let senders = self.senders.known.iter().map(|stated| (stated.value.clone(), stated.place.clone()));
-        Stated { own: self.networks.own.clone(), networks: networks.collect(), senders: senders.collect() }
+        Stated {
+            own: self.networks.own.clone(),
+            networks: networks.collect(),
+            senders: senders.collect(),
+            accept: self.senders.accept.clone(),
+            accept_limit: self.senders.accept_limit.map_or(0, NonZero::get),
+        }
     }
 
     /// The names of the readers of the log.

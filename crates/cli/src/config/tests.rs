@@ -74,6 +74,8 @@ const CHANGED: &[(&str, &str, &str)] = &[
         "[{ address = \"192.0.2.1\", name = \"edge-1\", prefixes = [\"198.51.100.0/24\", \"2001:db8::/32\"], tags = [\"b\", \"a\"], samplingRate = 1000, flowDirection = \"ingress\" }, { address = \"2001:db8::1\" }]",
         "192.0.2.1 name=edge-1 prefixes=198.51.100.0/24,2001:db8::/32 tags=a,b samplingRate=1000 flowDirection=ingress; 2001:db8::1",
     ),
+    ("senders.accept", "[\"10.0.0.0/8\", \"2001:db8::/32\"]", "10.0.0.0/8, 2001:db8::/32"),
+    ("senders.acceptLimit", "7", "7"),
     ("origins.files", "[\"/a.mmdb\", \"b c.tsv\"]", "/a.mmdb, b c.tsv"),
     ("origins.order", "[\"files\", \"exporter\"]", "files, exporter"),
     ("interfaces.known", "[\"192.0.2.1 5 wan 1G to X\", \"::1 2 lo\"]", "192.0.2.1 5 wan 1G to X, ::1 2 lo"),
@@ -293,6 +295,10 @@ fn an_invalid_value_is_an_error_that_names_valid_ones() {
             "1:17: origins.order cannot be used: 'bmp' is named twice: name each source once",
         ),
         ("origins.order = []", "1:17: origins.order is empty; it must have some of networks, exporter, bmp, files"),
+        (
+            "senders.accept = [\"10.0.0.0/8\", \"0.0.0.0/0\"]",
+            "1:33: senders.accept has 0.0.0.0/0, which is too wide for the addresses of your routers: use ranges of at least /8",
+        ),
         ("[[senders.known]]\nname = \"x\"", "1:1: senders.known has a table without address"),
         (
             "[[senders.known]]\naddress = \"::\"",

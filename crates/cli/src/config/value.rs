@@ -125,6 +125,18 @@ impl Value {
         self.text()?.trim().parse().map_err(|error: PrefixError| self.misfit(format!("is no prefix: {error}")))
     }
 
+    /// A range of addresses of routers, which is not too wide.
+    pub(super) fn range(&self) -> Result<Prefix, Misfit> {
+        let range = self.prefix()?;
+        let least = if range.address().is_ipv4() { 8 } else { 32 };
+        match range.length() >= least {
+            true => Ok(range),
+            false => Err(self.misfit(format!(
+                "has {range}, which is too wide for the addresses of your routers: use ranges of at least /{least}"
+            ))),
+        }
+    }
+
     /// An interface of a router.
     pub(super) fn interface(&self) -> Result<Known, Misfit> {
         self.text()?.parse().map_err(|error: KnownError| self.misfit(format!("is no interface: {error}")))

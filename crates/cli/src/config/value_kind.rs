@@ -54,6 +54,8 @@ pub(crate) enum ValueKind<'a> {
     Hosts(&'a mut Vec<String>),
     /// Prefixes; may be empty.
     Prefixes(&'a mut Vec<Prefix>),
+    /// Ranges of addresses of routers; may be empty.
+    Ranges(&'a mut Vec<Prefix>),
     /// Interfaces of routers; may be empty.
     Interfaces(&'a mut Vec<Known>),
     /// Networks with names, each a table.
@@ -88,6 +90,7 @@ impl ValueKind<'_> {
             Self::Addresses(place) => put(place, value.list(Value::address)),
             Self::Hosts(place) => put(place, value.list(|host| host.filled_text().map(str::to_owned))),
             Self::Prefixes(place) => put(place, value.list(Value::prefix)),
+            Self::Ranges(place) => put(place, value.list(Value::range)),
             Self::Interfaces(place) => put(place, value.list(Value::interface)),
             Self::Networks(place) => put(place, tables::networks(value)),
             Self::Senders(place) => put(place, tables::senders(value)),
@@ -119,7 +122,9 @@ impl ValueKind<'_> {
             Self::Address(place) => quoted(&place.to_string()),
             Self::Addresses(place) => list(place.iter().map(|address| quoted(&address.to_string())).collect()),
             Self::Hosts(place) => list(place.iter().map(|host| quoted(host)).collect()),
-            Self::Prefixes(place) => list(place.iter().map(|prefix| quoted(&prefix.to_string())).collect()),
+            Self::Prefixes(place) | Self::Ranges(place) => {
+                list(place.iter().map(|prefix| quoted(&prefix.to_string())).collect())
+            }
             Self::Interfaces(place) => list(place.iter().map(|known| quoted(&known.to_string())).collect()),
             Self::Senders(place) => list(place.iter().map(|sender| tables::show_sender(&sender.value)).collect()),
             Self::Networks(place) => list(place.iter().map(|network| tables::show_network(&network.value)).collect()),
@@ -152,6 +157,7 @@ impl ValueKind<'_> {
             Self::Addresses(_) => "a list of <address>:<port>; may be empty".to_owned(),
             Self::Hosts(_) => "a list of <host> or <host>:<port>".to_owned(),
             Self::Prefixes(_) => "a list of <address>/<length>; may be empty".to_owned(),
+            Self::Ranges(_) => "a list of <address>/<length>, at least /8 or for IPv6 /32; may be empty".to_owned(),
             Self::Interfaces(_) => {
                 "a list of <router> <index> <name> [<speed>|-] [<description>]; may be empty".to_owned()
             }

@@ -15,6 +15,7 @@
     reason = "a test that cannot continue has failed"
 )]
 
+mod accepted_senders;
 mod archive;
 mod backups;
 mod billing;

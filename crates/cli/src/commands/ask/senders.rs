@@ -205,7 +205,10 @@ fn name(sender: &Value) -> String {
 
 /// What has registered it, unless a request did.
 fn origin(sender: &Value) -> String {
-    sender["configuration"].as_str().unwrap_or_default().to_owned()
+    match sender["accepted"] == true {
+        true => "senders.accept".to_owned(),
+        false => sender["configuration"].as_str().unwrap_or_default().to_owned(),
+    }
 }
 
 /// The settings that are not at their defaults and the tags, as `netflow senders set` takes them.

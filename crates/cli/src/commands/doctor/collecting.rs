@@ -24,6 +24,7 @@ const LOST_FOR_SECONDS: u64 = 24 * 3600;
 pub(super) fn examine(answers: &Answers, config: &Config, here: bool, findings: &mut Vec<Finding>) {
     findings.extend(store(answers));
     findings.extend(registrations(answers));
+    findings.extend(acceptance(answers));
     findings.extend(journal(answers, here));
     findings.extend(readers(answers));
     findings.extend(kernel_drops(answers, config, here));
@@ -62,6 +63,20 @@ fn registrations(answers: &Answers) -> Option<Finding> {
             .evidence("changes made through other collectors since then are not in force here")
             .run("netflow check-config  # on the machine of the collector: tests the connection"),
     )
+}
+
+/// No further router can register itself.
+fn acceptance(answers: &Answers) -> Option<Finding> {
+    let accepted = &answers.status["gauges"]["accepted_senders"];
+    let (value, limit) = (accepted["value"].as_f64()?, accepted["limit"].as_f64()?);
+    let what = format!("{value:.0} routers have registered themselves, which is the limit (senders.acceptLimit)");
+    (value >= limit).then(|| {
+        Finding::new("accept_limit", what)
+            .evidence("datagrams of further routers in the ranges of senders.accept are unregistered")
+            .run("netflow senders  # those of senders.accept: are these your routers, or forged addresses?")
+            .run("netflow senders remove ADDRESS --entirely  # it is not accepted again")
+            .run("# if all are yours, raise senders.acceptLimit in the configuration file, and reload")
+    })
 }
 
 /// At its start, the collector found damage in the datagrams that an earlier run had left.
