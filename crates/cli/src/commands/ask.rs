@@ -47,7 +47,7 @@ struct Zone {
 /// Whether programs get names; people always do.
 #[derive(clap::Args, Clone, Copy, Debug)]
 struct Naming {
-    /// Print the names of protocols, ports and AS beside their numbers also with --json and --csv
+    /// Print the names of protocols, ports, AS and countries beside their numbers also with --json and --csv
     #[arg(id = "naming", long = "names")]
     names: bool,
 }

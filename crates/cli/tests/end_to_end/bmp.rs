@@ -81,7 +81,7 @@ fn was_refused(stream: &TcpStream) -> bool {
 }
 
 /// A session of a router with one peer, from this address. The connections before the router is admitted are closed.
-fn session(collector: &Collector, from: &str, to: SocketAddr) -> TcpStream {
+pub(crate) fn session(collector: &Collector, from: &str, to: SocketAddr) -> TcpStream {
     let peer = Peer::new(1, 64501);
     let begin = [initiation(), peer_up(&peer, &open(peer.asn, &[]))].concat();
     let sessions = || shown(collector, from)["sessions"].as_u64().unwrap_or_default();
@@ -98,7 +98,7 @@ fn session(collector: &Collector, from: &str, to: SocketAddr) -> TcpStream {
     stream
 }
 
-fn announce(mut stream: &TcpStream, path: &[u32], networks: impl IntoIterator<Item = Network>) {
+pub(crate) fn announce(mut stream: &TcpStream, path: &[u32], networks: impl IntoIterator<Item = Network>) {
     let networks: Vec<Network> = networks.into_iter().collect();
     for networks in networks.chunks(500) {
         let update = Update::new().path(path).announce(networks);
@@ -296,26 +296,21 @@ fn a_full_table_arrives_and_arrives_again() {
     collector.terminate();
 }
 
-/// Flows from an address of the routes into the monitored prefix, of a router that exports AS 0.
-fn flows_without_as() -> Vec<u8> {
+/// Thirty flows of a router that exports AS 0.
+pub(crate) fn flows_without_as(source: [u8; 4], destination: [u8; 4]) -> Vec<u8> {
     let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     let header = netflow_v5::Header { unix_seconds: u32::try_from(seconds).unwrap().into(), ..Default::default() };
-    let record = netflow_v5::Record {
-        source: [10, 0, 7, 1],
-        destination: [192, 0, 2, 1],
-        octets: 100.into(),
-        packets: 2.into(),
-        ..Default::default()
-    };
+    let record =
+        netflow_v5::Record { source, destination, octets: 100.into(), packets: 2.into(), ..Default::default() };
     encode::netflow_v5(&header, &[record; 30])
 }
 
-/// Sends them until it is to stop; returns how many.
+/// Sends flows from an address of the routes into the monitored prefix until it is to stop; returns how many.
 fn send_flows(to: SocketAddr, stop: &AtomicBool) -> u64 {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let mut sent = 0;
     while !stop.load(Ordering::Relaxed) {
-        socket.send_to(&flows_without_as(), to).unwrap();
+        socket.send_to(&flows_without_as([10, 0, 7, 1], [192, 0, 2, 1]), to).unwrap();
         sent += 30;
         std::thread::sleep(Duration::from_millis(10));
     }

@@ -17,6 +17,7 @@
 
 mod accepted_senders;
 mod archive;
+mod archived_origins;
 mod backups;
 mod billing;
 mod bmp;

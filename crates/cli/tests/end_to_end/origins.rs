@@ -48,19 +48,19 @@ fn mmdb() -> Vec<u8> {
     database.finish()
 }
 
-/// The AS number of each address, by another program.
-fn looked_up(tsv: &Path, addresses: impl IntoIterator<Item = IpAddr>) -> BTreeMap<IpAddr, u32> {
+/// The AS number and country of each address, by another program; 0 for what is unknown.
+pub(crate) fn looked_up(tsv: &Path, addresses: impl IntoIterator<Item = IpAddr>) -> BTreeMap<IpAddr, (u32, String)> {
     const SCRIPT: &str = "\
 import ipaddress, sys
 ranges = [line.rstrip('\\n').split('\\t') for line in open(sys.argv[1])]
 for text in sys.stdin.read().split():
     address = ipaddress.ip_address(text)
-    found = 0
-    for first, last, asn, _, _ in ranges:
+    found, place = 0, '0'
+    for first, last, asn, country, _ in ranges:
         first, last = ipaddress.ip_address(first), ipaddress.ip_address(last)
         if first.version == address.version and first <= address <= last:
-            found = int(asn)
-    print(text, found)
+            found, place = int(asn), country.replace('None', '0')
+    print(text, found, place)
 ";
     let mut command = Command::new("python3");
     command.args(["-c", SCRIPT]).arg(tsv).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -71,8 +71,8 @@ for text in sys.stdin.read().split():
     assert!(output.status.success());
     let lines = String::from_utf8(output.stdout).unwrap();
     let read = |line: &str| {
-        let (address, asn) = line.split_once(' ').unwrap();
-        (address.parse().unwrap(), asn.parse().unwrap())
+        let [address, asn, country] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        (address.parse().unwrap(), (asn.parse().unwrap(), country.to_owned()))
     };
     lines.lines().map(read).collect()
 }
@@ -98,7 +98,7 @@ fn softflowd_is_counted_under_the_as_of(name: &str, content: &[u8]) {
     traffic::write(&capture, true);
     fs::write(&table, tsv()).unwrap();
     let known = looked_up(&table, traffic::addresses(&capture));
-    let expected = traffic::expected_with(&capture, |address| known[&address]);
+    let expected = traffic::expected_with(&capture, |address| known[&address].0);
     export(&collector, "softflowd", 9);
     let answered = answered_in_time(&collector, &expected);
     let wrong = expected.iter().find(|(key, counters)| answered.get(key) != Some(counters));

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::net::UdpSocket;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 use serde_json::Value;
@@ -37,6 +38,17 @@ fn wait_for_taps(collector: &Collector, expected: f64) {
     while taps(collector) != expected {
         assert!(Instant::now() < end, "{} tap clients", taps(collector));
     }
+}
+
+/// Opens a tap; its lines when it ends.
+pub(crate) fn of(collector: &Collector, arguments: &[&str]) -> JoinHandle<Vec<Value>> {
+    let (tap, out) = beside(collector, &[&["tap", "--json"], arguments].concat());
+    wait_for_taps(collector, 1.0);
+    std::thread::spawn(move || {
+        let lines = out.lines().map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect();
+        assert_eq!(ended(tap).1, Some(0));
+        lines
+    })
 }
 
 pub(crate) fn send(collector: &Collector, datagrams: usize) {
