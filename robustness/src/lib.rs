@@ -10,6 +10,7 @@
 //! | [`captures`] | pcap and pcapng files |
 //! | [`filters`] | filters of flows |
 //! | [`origins`] | files of AS numbers, AS names and countries |
+//! | [`snmp_answers`] | answers of SNMP agents |
 //! | [`requests`] | requests to the REST interface: paths, queries, credentials, bodies |
 //!
 //! A body fails by panicking. None reads a clock.
@@ -22,6 +23,7 @@ pub mod filters;
 pub mod origins;
 pub mod own_files;
 pub mod requests;
+pub mod snmp_answers;
 
 /// A kind of input and its assertions.
 #[derive(Clone, Copy)]
@@ -44,6 +46,7 @@ pub const BODIES: &[Body] = &[
     Body { name: "booked_origins", run: booked_origins::read, seeds: booked_origins::booked },
     Body { name: "capture_file", run: captures::capture_file, seeds: captures::files },
     Body { name: "bmp_session", run: bmp_sessions::session, seeds: bmp_sessions::sessions },
+    Body { name: "snmp_answer", run: snmp_answers::answer, seeds: snmp_answers::answers },
     Body { name: "filter", run: filters::filter, seeds: filters::filters },
     Body { name: "mmdb", run: origins::mmdb, seeds: origins::databases },
     Body { name: "as_ranges", run: origins::ranges, seeds: origins::range_files },

@@ -14,9 +14,10 @@
 //! | `config/bmp.rs` | the settings of BMP sessions |
 //! | `config/unit.rs` | durations and sizes: `10s`, `7d`, `8MiB` |
 //! | `config/source.rs` | a file or the environment to keys with values |
-//! | `config/interface_settings.rs` | what interfaces of routers are called |
+//! | `config/interface_settings.rs` | what interfaces of routers are called, and whose SNMP agents are asked |
 //! | `config/mapping.rs` | what the collector, its journal and the stores get of it |
 //! | `config/origin_settings.rs` | who is asked for the AS of an address |
+//! | `config/queues.rs` | the settings of the spool, the log and the journal |
 //! | `config/error.rs` | everything that is wrong, each with its place |
 
 mod archive;
@@ -27,6 +28,7 @@ mod interface_settings;
 mod key;
 mod mapping;
 mod origin_settings;
+mod queues;
 mod reference;
 mod registered;
 mod source;
@@ -51,9 +53,11 @@ pub(crate) use bmp::Bmp;
 pub(crate) use error::ConfigError;
 use flow::{Network, Prefix};
 use interface_settings::InterfaceSettings;
+pub(crate) use interface_settings::SnmpSettings;
 use journal::Sync;
 pub(crate) use key::Key;
 pub(crate) use origin_settings::OriginSettings;
+use queues::{Journal, Log, Spool};
 pub(crate) use reference::KEYS;
 use registered::Senders;
 pub(crate) use source::{Origin, Origins};
@@ -92,6 +96,8 @@ pub(crate) struct Config {
     pub(crate) origins: OriginSettings,
     /// `interfaces`
     pub(crate) interfaces: InterfaceSettings,
+    /// `snmp`
+    pub(crate) snmp: SnmpSettings,
     /// `bmp`
     pub(crate) bmp: Bmp,
     /// `retention`
@@ -298,34 +304,11 @@ pub(crate) struct Access {
     pub(crate) tls_authority: Option<PathBuf>,
 }
 
-/// The spool of flushes for a store on the network.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Spool {
-    /// `maxBytes`: its size limit.
-    pub(crate) max_bytes: usize,
-}
-
-/// The log: segments of the journal that its readers have not read yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Log {
-    /// `maxBytes`: its size limit.
-    pub(crate) max_bytes: usize,
-}
-
 impl Default for Admin {
     fn default() -> Self {
         let signature = Signatures::Compat;
         Self { auth_key: None, sign_key: None, keys_file: None, signature, open_metrics: true, tls: Tls::default() }
     }
-}
-
-/// The journal of datagrams that are not durable yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Journal {
-    /// `sync`: when it is synced to disk.
-    pub(crate) sync: Sync,
-    /// `maxBytes`: its size limit.
-    pub(crate) max_bytes: usize,
 }
 
 impl Default for Config {
@@ -360,6 +343,7 @@ impl Default for Config {
             senders: Senders::default(),
             origins: OriginSettings::default(),
             interfaces: InterfaceSettings::default(),
+            snmp: SnmpSettings::default(),
             bmp: Bmp::default(),
             storage: Storage::Sqlite,
             redis: Redis {

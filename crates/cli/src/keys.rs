@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 mod file;
 mod named;
 
-pub(crate) use file::KeysError;
+pub(crate) use file::{KeysError, read_tables};
 use file::{failed, read_text};
 pub(crate) use named::named;
 

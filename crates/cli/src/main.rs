@@ -4,6 +4,7 @@
 // Output goes through `output`: these macros panic where it cannot be written.
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
+mod agents;
 mod client;
 mod color;
 mod commands;

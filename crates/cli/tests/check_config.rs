@@ -96,10 +96,27 @@ fn an_unusable_data_directory_is_reported() {
     fs::write(&keys, "authKey=\"a\"\nsignKey=\"s\"\n").unwrap();
     fs::set_permissions(&keys, Permissions::from_mode(0o644)).unwrap();
     let (text, code) = check(folder.path(), &[]);
-    assert!(code == 5 && first_error(&text).contains("others can read the keys"), "{text}");
+    assert!(code == 5 && first_error(&text).contains("others can read the secrets"), "{text}");
     fs::set_permissions(&keys, Permissions::from_mode(0o600)).unwrap();
     let (text, code) = check(folder.path(), &[]);
     assert!(code == 0 && text.contains("ok    keys: in data/keys"), "{text}");
+}
+
+#[test]
+fn a_file_of_agents_is_checked_without_showing_its_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("agents.toml");
+    let variable = [("NETFLOW__SNMP__AGENTS_FILE", "agents.toml")];
+    let (text, code) = check(folder.path(), &variable);
+    assert!(code == 3 && first_error(&text).contains("agents.toml: does not exist (snmp.agentsFile)"), "{text}");
+    fs::write(&file, "[core]\nrouters=['192.0.2.0/24']\ncommunity='geheim'\n").unwrap();
+    for (mode, exit, expected) in
+        [(0o640, 3, "others can read the secrets"), (0o600, 0, "ok    snmp.agentsFile: agents.toml: 1")]
+    {
+        fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
+        let (text, code) = check(folder.path(), &variable);
+        assert!(code == exit && text.contains(expected) && !text.contains("geheim"), "{code} {text}");
+    }
 }
 
 #[test]

@@ -59,8 +59,9 @@ impl Interfaces {
     /// Notes what a source says about interfaces of a router.
     pub fn observe(&self, of: Observation, stated: impl IntoIterator<Item = (u32, Details)>) {
         let mut history = locked(&self.0.history);
-        history.confirm(of.router, of.source, of.at);
         stated.into_iter().for_each(|(index, details)| history.observe(of, index, details));
+        // Last: what has changed did so after it was heard before.
+        history.confirm(of.router, of.source, of.at);
     }
 
     /// Reads the options data of all exporters that have changed.

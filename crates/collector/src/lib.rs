@@ -17,6 +17,7 @@
 //! | `log_records`, `log_notes` | the records of the log once more, for its readers, compared with what the shards have noted |
 //! | `log_consumer` | the thread of a reader of the log |
 //! | `interfaces` | learns the names of routers' interfaces from options data, and stores them |
+//! | `surveys` | asks the SNMP agents of routers the same |
 //! | `origins` | the sources of AS numbers and countries that the shards look up |
 //! | `monitoring` | the routes of routers, from BMP sessions |
 //! | `remarks` | notices when the counters of a sender begin to mean something else |
@@ -62,6 +63,7 @@ mod start;
 mod start_error;
 pub mod status;
 mod stop_error;
+mod surveys;
 mod terms;
 mod view;
 
@@ -82,3 +84,4 @@ pub use settings::{Reloadable, Settings};
 pub use start::{Collector, start};
 pub use start_error::StartError;
 pub use stop_error::StopError;
+pub use surveys::{AgentSettings, Agents};

@@ -42,6 +42,7 @@ use crate::settings::{Reloadable, Settings};
 use crate::start_error::StartError;
 use crate::status::Status;
 use crate::stop_error::StopError;
+use crate::surveys::{AgentSettings, Surveys};
 use crate::view::{CollectorView, Configured};
 
 /// A running collector.
@@ -56,6 +57,8 @@ pub struct Collector {
     /// Notified when the senders have to be admitted again.
     pub(crate) senders_changed: Arc<Notify>,
     pub(crate) places: Vec<Place>,
+    admitted: Admitted,
+    surveys: Option<Surveys>,
     pub(crate) monitoring: Monitoring,
     pub(crate) shards: Vec<Arc<Mutex<JournaledShard>>>,
     pub(crate) journal: Option<Arc<Journal>>,
@@ -98,10 +101,8 @@ pub async fn start(
     let registrations = registrations.accepting(Acceptance::notifying(Arc::clone(&changed)));
     let (places, sockets): (Vec<_>, Vec<_>) = listen(&mut settings)?.into_iter().unzip();
     let Reloadable { rules, keep, .. } = settings.reloadable;
-    let stop = Arc::new(AtomicBool::new(false));
     let exporters = restored(store.as_ref(), local.as_ref(), journal.as_ref(), rules.session).await;
-    let taps = Taps::default();
-    let superseded = Arc::new(Notify::new());
+    let (stop, taps, superseded) = (Arc::new(AtomicBool::new(false)), Taps::default(), Arc::new(Notify::new()));
     let is_reachable = local.as_ref().is_none_or(|local| local.is_reachable);
     let spool = local.map(|local| local.spool);
     let spool_limit = spool.as_ref().map(Spool::limit);
@@ -139,8 +140,8 @@ pub async fn start(
     let flusher = spawn("flusher", || flusher.run(recovered))?;
     let pulse = Pulse::new("senders");
     pulses.push(pulse.clone());
-    let networks = registrations.networks();
-    let monitoring = monitor(&settings, registrations.admitted(), &mut pulses)?;
+    let (networks, admitted) = (registrations.networks(), registrations.admitted());
+    let monitoring = monitor(&settings, Arc::clone(&admitted), &mut pulses)?;
     let admission = tokio::spawn(keep_fresh(registrations, Arc::clone(&current), Arc::clone(&changed), pulse));
     let receiving = places.iter().map(|place| place.bound).collect();
     let configured = Configured { receiving, spool_limit: spool_limit.clone(), is_multiplied: rules.scale_samples };
@@ -154,6 +155,8 @@ pub async fn start(
         view,
         settings,
         places,
+        admitted,
+        surveys: None,
         monitoring,
         shards,
         journal,
@@ -308,10 +311,18 @@ impl Collector {
         Ok(())
     }
 
-    /// Learns what the interfaces of exporters are called, and shows it.
-    pub fn learn_interfaces(&mut self, interfaces: &Interfaces) {
+    /// Learns what the interfaces of exporters are called, also from these SNMP agents, and shows it.
+    pub fn learn_interfaces(&mut self, interfaces: &Interfaces, agents: AgentSettings) {
         self.view.show_interfaces(interfaces);
         self.tasks.push(tokio::spawn(interfaces.clone().keep_learning(self.exporters.clone())));
+        let surveys = Surveys::new(agents, interfaces.clone());
+        self.tasks.push(tokio::spawn(surveys.clone().keep_asking(Arc::clone(&self.admitted))));
+        self.surveys = Some(surveys);
+    }
+
+    /// Replaces the SNMP agents that are asked.
+    pub fn configure_agents(&self, agents: &AgentSettings) {
+        self.surveys.iter().for_each(|surveys| surveys.configure(agents));
     }
 
     /// Replaces what the operator says that interfaces are called.

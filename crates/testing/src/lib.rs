@@ -11,6 +11,7 @@
 //! | [`mutation`] | mutated datagrams and files |
 //! | [`random`] | numbers drawn from a seed |
 //! | [`service`] | real Redis and Cassandra servers, started for one test |
+//! | [`snmpd`] | a real SNMP agent with the interfaces of this machine |
 //! | [`wait`] | waiting for an event, with a generous deadline |
 
 #![expect(
@@ -30,6 +31,7 @@ pub mod mmdb;
 pub mod mutation;
 pub mod random;
 pub mod service;
+pub mod snmpd;
 pub mod wait;
 
 pub use captures::captures;

@@ -21,7 +21,7 @@ use origin::Contents;
 use crate::config::{Access, Config, Loaded, Storage};
 use crate::exit_code::{ExitCode, Failure};
 use crate::output::Output;
-use crate::{configured_store, tls};
+use crate::{agents, configured_store, tls};
 
 /// The end of its help.
 pub(crate) const EXAMPLES: &str = "\
@@ -75,6 +75,7 @@ pub(crate) fn run(loaded: &Loaded) -> Result<ExitCode, Failure> {
     check_store(config, &mut findings);
     check_certificate(config, &mut findings);
     check_origin_files(config, &mut findings);
+    check_agents(config, &mut findings);
     check_addresses(config, &mut findings);
     findings.output.end(findings.written)?;
     match findings.first_error {
@@ -169,6 +170,14 @@ fn check_origin_files(config: &Config, findings: &mut Findings) {
             }
             Err(error) => findings.note(&format!("origins.files: {error}: no file is used until all can be")),
         }
+    }
+}
+
+fn check_agents(config: &Config, findings: &mut Findings) {
+    let Some(path) = &config.snmp.agents_file else { return };
+    match agents::read(path) {
+        Ok(agents) => findings.ok(&format!("snmp.agentsFile: {}: {} agents or ranges", path.display(), agents.len())),
+        Err(error) => findings.error(ExitCode::Config, &format!("snmp.agentsFile: {:#}", anyhow::Error::from(error))),
     }
 }
 

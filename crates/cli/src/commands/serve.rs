@@ -22,7 +22,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, anyhow};
 use api::FlowArchive;
-use collector::{Collector, Interfaces, Origins, Settings, StartError, StopError};
+use collector::{AgentSettings, Collector, Interfaces, Origins, Settings, StartError, StopError};
 use flow::Timestamp;
 use journal::Journal;
 use origin::Table;
@@ -41,7 +41,7 @@ use self::running::{Running, StatusLog};
 use crate::config::{Archive, Config, Loaded, Storage};
 use crate::exit_code::{ExitCode, Failure, OrExit};
 use crate::service_manager::State;
-use crate::{configured_store, log, restoration, service_manager};
+use crate::{agents, configured_store, log, restoration, service_manager};
 
 /// The end of its help.
 pub(crate) const EXAMPLES: &str = "\
@@ -76,6 +76,7 @@ pub(crate) fn run(loaded: Loaded) -> Result<ExitCode, Failure> {
 
 async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets) -> Result<(), Failure> {
     let keys = interface::keys(config)?;
+    let agents = agents::settings(&config.snmp).or_exit(ExitCode::Config)?;
     // The identity first: a second collector on the same directory must change nothing.
     let path = configured_store::path(config);
     if let Some(replaced) = restoration::finish_interrupted(&path).or_exit(ExitCode::Store)? {
@@ -110,7 +111,7 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
             .await
             .map_err(start_failure)?;
     let (flow_archive, archive_view) = start_archive(config, &mut collector)?.unzip();
-    learn_interfaces(config, &mut collector);
+    learn_interfaces(config, &mut collector, agents);
     for address in collector.addresses() {
         tracing::info!("listening on {address}");
     }
@@ -179,10 +180,10 @@ fn read_origin_files(config: &Config, origins: &Origins) -> io::Result<OriginFil
 }
 
 /// Learns what interfaces are called.
-fn learn_interfaces(config: &Config, collector: &mut Collector) {
+fn learn_interfaces(config: &Config, collector: &mut Collector, agents: AgentSettings) {
     let interfaces = Interfaces::open(config.data_dir.join(Interfaces::FILE));
     interfaces.configure(&config.interfaces.known);
-    collector.learn_interfaces(&interfaces);
+    collector.learn_interfaces(&interfaces, agents);
 }
 
 /// How the task of the REST interface ended.

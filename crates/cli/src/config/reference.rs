@@ -86,6 +86,10 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
         "AS numbers, AS names and countries of addresses. docs/origins.md describes what files can be used, and where to get them.",
     ),
     ("interfaces", "What interfaces of routers are called, by SNMP index."),
+    (
+        "snmp",
+        "SNMP agents of registered routers, which are asked what the interfaces are called and how fast they are.",
+    ),
     ("admin", "Access to the REST interface. Requests carry the authKey and are signed with the signKey."),
     (
         "admin.tls",
@@ -157,6 +161,10 @@ pub(crate) const KEYS: &[Key] = &[
         "Who is asked for the AS of an address, in this order, until one knows it: \"networks\" are your own, \"exporter\" is the flow itself, unless it has AS 0, AS 23456, a private AS or only a default route, \"bmp\" are the routes of the router, then those of others, and \"files\" are origins.files. What is left out is not asked."),
     live("interfaces.known", |config| ValueKind::Interfaces(&mut config.interfaces.known),
         "Interfaces whose name, speed or description their routers do not send in options data: router, SNMP index, name; then, if known, speed in bits a second (10G, 100M, or - if unknown) and description, such as \"192.0.2.1 5 ge-0/0/1 10G to the exchange\"."),
+    live("snmp.agentsFile", |config| ValueKind::PathOrNone(&mut config.snmp.agents_file),
+        "A file with the SNMP agents to ask and their credentials; only its owner may be able to read it. docs/interfaces.md shows an example. If empty, no agent is asked. A reload reads it again."),
+    live("snmp.interval", |config| ValueKind::Duration(&mut config.snmp.interval, seconds(10 * SECOND, DAY)),
+        "How often each router is asked."),
     live("admin.authKey", |config| ValueKind::Secret(&mut config.admin.auth_key),
         "The key that requests carry. If empty, a random key is generated at the first start and kept in the file \"keys\" in dataDir."),
     live("admin.signKey", |config| ValueKind::Secret(&mut config.admin.sign_key),

@@ -79,6 +79,8 @@ const CHANGED: &[(&str, &str, &str)] = &[
     ("origins.files", "[\"/a.mmdb\", \"b c.tsv\"]", "/a.mmdb, b c.tsv"),
     ("origins.order", "[\"files\", \"exporter\"]", "files, exporter"),
     ("interfaces.known", "[\"192.0.2.1 5 wan 1G to X\", \"::1 2 lo\"]", "192.0.2.1 5 wan 1G to X, ::1 2 lo"),
+    ("snmp.agentsFile", "\"/a\"", "/a"),
+    ("snmp.interval", "\"1h\"", "1h"),
     ("admin.authKey", "\"a\"", "a"),
     ("admin.signKey", "\"s\"", "s"),
     ("admin.keysFile", "\"/k\"", "/k"),
@@ -238,7 +240,7 @@ fn the_nearest_key_is_found_over_case_and_section() {
     assert_eq!(nearest("retention.weeks"), "the keys of [retention] are minutes, hours, days, months, years");
     assert_eq!(
         nearest("color"),
-        "there are storage, dataDir, flushInterval, clockLimit, and the sections [server], [accounting], [networks], [senders], [origins], [interfaces], [admin], [admin.tls], [http], [netflow], \
+        "there are storage, dataDir, flushInterval, clockLimit, and the sections [server], [accounting], [networks], [senders], [origins], [interfaces], [snmp], [admin], [admin.tls], [http], [netflow], \
          [sflow], [bmp], [retention], [redis], [cassandra], [spool], [journal], [log], [archive]"
     );
 }

@@ -1,4 +1,4 @@
-//! Files of keys, which only their owner may be able to read, and the errors of keys.
+//! Files of secrets, which only their owner may be able to read, and the errors of keys.
 
 use std::fs::File;
 use std::io;
@@ -20,17 +20,17 @@ pub(crate) enum KeysError {
         error: io::Error,
     },
     /// Others can read the file.
-    #[error("others can read the keys in {0}: run chmod 600 {0}")]
+    #[error("others can read the secrets in {0}: run chmod 600 {0}")]
     Exposed(PathBuf),
     /// The file does not have two keys. The message shows nothing of its content.
     #[error("{0} is damaged: write authKey=\"...\" and signKey=\"...\" into it, or delete it to get new keys")]
     Damaged(PathBuf),
-    /// An error in a file of named keys.
+    /// An error in a file of named secrets.
     #[error("{path}: {message}")]
     Named {
         /// The file.
         path: PathBuf,
-        /// The key and the error; nothing of the key's content.
+        /// The name and the error; nothing of the secret.
         message: String,
     },
     /// The operating system has no random numbers.
@@ -53,4 +53,24 @@ pub(super) fn read_text(path: &Path) -> Result<Option<String>, KeysError> {
         return Err(KeysError::Exposed(path.to_owned()));
     }
     io::read_to_string(file).map(Some).map_err(failed("read", path))
+}
+
+/// What each table of a file of named secrets means. `setting` is where the file is named.
+///
+/// # Errors
+/// When it is missing, readable by others, or has an invalid table. No message shows a secret.
+pub(crate) fn read_tables<T>(
+    path: &Path,
+    setting: &str,
+    read: impl Fn(&str, toml::Value) -> Result<T, String>,
+) -> Result<Vec<T>, KeysError> {
+    let wrong = |message: String| KeysError::Named { path: path.to_owned(), message };
+    let text = read_text(path)?.ok_or_else(|| wrong(format!("does not exist ({setting})")))?;
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        let line = error.span().and_then(|span| text.get(..span.start)).map_or(1, |before| before.lines().count());
+        wrong(format!("invalid TOML near line {line}"))
+    })?;
+    let read =
+        |(name, value): (String, toml::Value)| read(&name, value).map_err(|error| wrong(format!("[{name}] {error}")));
+    table.into_iter().map(read).collect()
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use api::{Key, Role};
 use serde::Deserialize;
 
-use super::file::{KeysError, read_text};
+use super::file::{KeysError, read_tables};
 
 /// A key in the file.
 #[derive(Deserialize)]
@@ -23,16 +23,7 @@ struct Entry {
 /// # Errors
 /// When it is missing, readable by others, or has an invalid key. No message shows a key.
 pub(crate) fn named(path: &Path) -> Result<Vec<Key>, KeysError> {
-    let wrong = |message: String| KeysError::Named { path: path.to_owned(), message };
-    let text = read_text(path)?.ok_or_else(|| wrong("does not exist (admin.keysFile)".to_owned()))?;
-    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
-        let line = error.span().and_then(|span| text.get(..span.start)).map_or(1, |before| before.lines().count());
-        wrong(format!("invalid TOML near line {line}"))
-    })?;
-    table
-        .into_iter()
-        .map(|(name, value)| read_key(&name, value).map_err(|message| wrong(format!("[{name}] {message}"))))
-        .collect()
+    read_tables(path, "admin.keysFile", read_key)
 }
 
 fn read_key(name: &str, value: toml::Value) -> Result<Key, String> {

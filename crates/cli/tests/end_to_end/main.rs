@@ -58,6 +58,7 @@ mod restarts;
 mod restored;
 mod sampling;
 mod service_manager;
+mod snmp;
 mod soak;
 mod stated_senders;
 mod stores;

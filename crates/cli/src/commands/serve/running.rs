@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use super::interface::{Missing, bind, bind_beside, keys, offer, url};
 use super::origin_files::OriginFiles;
 use crate::config::{Config, KEYS, Key, Storage};
-use crate::log;
+use crate::{agents, log};
 
 /// Everything of a running collector that a configuration can change.
 pub(super) struct Running {
@@ -50,6 +50,7 @@ impl Running {
         let keys = keys(&config).map_err(|failure| failure.error)?;
         let interface = self.interface.clone().for_keys(keys);
         let offer = offer(interface.clone(), &config)?;
+        let agents = agents::settings(&config.snmp)?;
         let listener = self.listener(&config)?;
         // The last step that can fail: new sockets already queue datagrams, and must not be closed again.
         let prepared = self.collector.prepare(config.reloadable())?;
@@ -65,6 +66,7 @@ impl Running {
             journal.set_log_limit(config.log.max_bytes as u64);
         }
         self.collector.configure_interfaces(&config.interfaces.known);
+        self.collector.configure_agents(&agents);
         self.interface = interface;
         self.offers.send_replace(offer);
         if let Some(listener) = listener {
