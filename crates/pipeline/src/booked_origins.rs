@@ -388,7 +388,7 @@ impl Before {
 
 /// Gives an end of a flow its origin; if there is none, its AS is what the exporter sent.
 #[inline]
-pub(crate) fn set(origin: Option<Origin>, asn: &mut u32, from: &mut AsSource, country: &mut u16) {
+fn set(origin: Option<Origin>, asn: &mut u32, from: &mut AsSource, country: &mut u16) {
     match origin {
         None => *from = if *asn == 0 { AsSource::None } else { AsSource::Exporter },
         Some(origin) => {

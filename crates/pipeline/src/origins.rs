@@ -130,12 +130,13 @@ const AT_ONCE: usize = 32;
 /// Gives a flow the origins that were found, and books them.
 #[inline]
 fn note(router: IpAddr, booking: &mut Booking, flow: &mut FlowRecord, found: &[Found<'_>; 2]) {
+    // Of the flow as the exporter sent it, as it will be when it is decoded again.
     let key = booked_origins::key(router, flow);
     let [source, destination] = found;
     let source = number(booking, &Found { path: None, ..*source }, flow.source_as);
     let destination = number(booking, destination, flow.destination_as);
-    set(flow, [source.1, destination.1]);
-    booking.flow(key, [source.0, destination.0]);
+    booking.flow(key, [source, destination]);
+    set(flow, found);
 }
 
 /// Source and destination of a flow.
@@ -147,39 +148,29 @@ const fn ends_of(flow: &FlowRecord) -> [End; 2] {
     [source, End::new(flow.destination, stated)]
 }
 
-/// The number of an origin for the booking, and the origin unless it is what the exporter sent.
+/// The number of an origin for the booking; 0 if there is nothing but what the exporter sent.
 #[inline]
-fn number(booking: &mut Booking, found: &Found<'_>, stated: u32) -> (u32, Option<Origin>) {
+fn number(booking: &mut Booking, found: &Found<'_>, stated: u32) -> u32 {
     let Found { asn, from, country, path } = *found;
     if asn == stated && country == 0 && matches!(from, AsSource::None | AsSource::Exporter) && path.is_none() {
-        return (0, None);
+        return 0;
     }
-    let origin = origin(found);
-    (booking.number(origin, path), Some(origin))
-}
-
-#[inline]
-fn origin(found: &Found<'_>) -> Origin {
-    let Found { asn, from, country, .. } = *found;
     let asn = if from == AsSource::Exporter { 0 } else { asn };
-    Origin { asn, from, country, ..Origin::default() }
+    booking.number(Origin { asn, from, country, ..Origin::default() }, path)
 }
 
+/// Gives a flow the origins of its source and its destination.
 #[inline]
-fn set(flow: &mut FlowRecord, [source, destination]: [Option<Origin>; 2]) {
-    booked_origins::set(source, &mut flow.source_as, &mut flow.source_as_from, &mut flow.source_country);
-    booked_origins::set(
-        destination,
-        &mut flow.destination_as,
-        &mut flow.destination_as_from,
-        &mut flow.destination_country,
-    );
+const fn set(flow: &mut FlowRecord, [source, destination]: &[Found<'_>; 2]) {
+    (flow.source_as, flow.source_as_from, flow.source_country) = (source.asn, source.from, source.country);
+    (flow.destination_as, flow.destination_as_from) = (destination.asn, destination.from);
+    flow.destination_country = destination.country;
 }
 
 /// A flow with its origins, for a tap: nothing is booked. The path is that to its destination.
 pub(crate) fn shown<'s>(sources: &OfRouter<'s>, flow: &FlowRecord) -> (FlowRecord, Option<&'s bmp::Path>) {
     let (mut flow, found) = (*flow, ends_of(flow).map(|end| sources.origin(end)));
-    set(&mut flow, found.each_ref().map(|found| Some(origin(found))));
+    set(&mut flow, &found);
     let [_, destination] = found;
     (flow, destination.path)
 }
