@@ -4,7 +4,7 @@
 //! | file | what lives there |
 //! | --- | --- |
 //! | `routes/` | one file for each kind of resource |
-//! | `auth` | authentication: keys and signatures; reads the body |
+//! | `auth` | authentication: keys, signatures and sessions; reads the body |
 //! | `party` | who a request is from: everything limited is shared between parties |
 //! | `places` | a limited number of things; the party with the most gives way |
 //! | `turns` | a limited number of turns, for which parties wait in rotation |
@@ -59,7 +59,8 @@ use std::time::Duration;
 use ::tap::Taps;
 use accounting::period::PerPeriod;
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::Method;
 use axum::middleware;
 use axum::routing::{get, post};
 use flow::Networks;
@@ -76,7 +77,7 @@ pub use flow_archive::FlowArchive;
 pub use openapi::openapi;
 pub use server::{HEADER_LIMIT_BYTES, HEADER_TIMEOUT, MAX_CONNECTIONS, Offer, serve};
 
-use routes::{billing, flows, health, index, networks, senders, series, stats, status, tap, top};
+use routes::{billing, flows, health, index, networks, page, senders, series, session, stats, status, tap, top};
 
 /// The largest body of a request; enough for about 20,000 prefixes.
 pub const BODY_LIMIT_BYTES: usize = 1024 * 1024;
@@ -110,6 +111,8 @@ pub struct Api {
     flow_archive: Option<FlowArchive>,
     /// Whether `/metrics` needs no credentials.
     open_metrics: bool,
+    /// Whether the web interface is served, with what belongs to it.
+    web: bool,
     /// Networks and senders of the configuration.
     stated: Arc<Stated>,
 }
@@ -133,6 +136,7 @@ impl Api {
             collector: None,
             flow_archive: None,
             open_metrics: true,
+            web: false,
             stated: Arc::default(),
         }
     }
@@ -204,9 +208,26 @@ impl Api {
         Self { open_metrics: false, ..self }
     }
 
-    /// Whether a path needs no credentials.
-    fn is_public(&self, path: &str) -> bool {
-        matches!(path, "/healthz" | "/readyz") || self.open_metrics && path == "/metrics"
+    /// Also serves the web interface.
+    #[must_use]
+    pub fn with_web(self) -> Self {
+        Self { web: true, ..self }
+    }
+
+    /// Whether a request needs no credentials.
+    fn is_public(&self, request: &Request) -> bool {
+        let path = request.uri().path();
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+        match path {
+            "/healthz" | "/readyz" => true,
+            "/metrics" => self.open_metrics,
+            _ if !self.web => false,
+            // With credentials, it checks them.
+            "/" => reads && !auth::is_signed(request.headers(), request.uri()),
+            "/web" | "/session/nonce" => reads,
+            "/session" => request.method() == Method::POST,
+            _ => reads && (path.starts_with("/web/") || path.starts_with("/assets/")),
+        }
     }
 
     /// This interface, to be served with [`serve`], encrypted if there is a TLS configuration.
@@ -234,7 +255,6 @@ impl Api {
             .route("/flows/series", get(flows::series))
             .route_layer(middleware::from_fn_with_state(self.clone(), queues::flows));
         let requests = Router::new()
-            .route("/", get(index::show))
             .route("/senders", get(senders::list))
             .route("/senders/{sender}", get(senders::show).put(senders::add).delete(senders::remove))
             .route("/networks", get(networks::list))
@@ -251,10 +271,13 @@ impl Api {
             .route("/healthz", get(health::alive))
             .route("/readyz", get(health::ready))
             .route("/metrics", get(health::metrics));
+        let web = if self.web { web_routes() } else { Router::new() };
         questions
             .merge(flows)
             .merge(requests)
             .merge(health)
+            .merge(web)
+            .route("/", get(index::show))
             .fallback(routes::unknown_path)
             .method_not_allowed_fallback(routes::other_method)
             // `auth` bounds the body.
@@ -263,4 +286,16 @@ impl Api {
             .layer(CompressionLayer::new().compress_when(compressed))
             .with_state(self)
     }
+}
+
+/// The web interface, and its sessions.
+fn web_routes() -> Router<Api> {
+    Router::new()
+        .route("/web", get(page::show))
+        .route("/web/", get(page::show))
+        .route("/web/{*page}", get(page::show))
+        .route("/assets/{name}", get(page::asset))
+        .route("/session/nonce", get(session::nonce))
+        .route("/session", get(session::show).post(session::log_in).delete(session::log_out))
+        .route("/session/ticket", post(session::ticket))
 }

@@ -25,7 +25,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::server::TlsStream;
 
-use crate::auth::Client;
+use crate::auth::{Client, Encrypted};
 use crate::connections::{Connection, Connections};
 use crate::error::Error;
 use crate::headers::secured;
@@ -184,6 +184,7 @@ async fn answer(
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(seat.clone());
         request.extensions_mut().insert(client);
+        request.extensions_mut().insert(Encrypted(is_encrypted));
         let Offer { router, tls, .. } = offers.borrow().clone();
         let service = TowerToHyperService::new(if is_encrypted || tls.is_none() { router } else { only_encrypted() });
         async move { Ok::<_, Infallible>(service.call(request).await.unwrap_or_else(|never| match never {})) }

@@ -192,6 +192,8 @@ pub(crate) struct Tls {
 pub(crate) struct Http {
     /// `listen`: its listen address.
     pub(crate) listen: SocketAddr,
+    /// `web`: whether the web interface is served there.
+    pub(crate) web: bool,
 }
 
 /// NetFlow and IPFIX.
@@ -335,7 +337,7 @@ impl Default for Config {
                 name_memory: 128 * 1024 * 1024,
             },
             admin: Admin::default(),
-            http: Http { listen: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 8080) },
+            http: Http { listen: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 8080), web: true },
             netflow: Netflow {
                 listen: everywhere(&[2055, 4739]),
                 calculate_samples: true,
@@ -457,7 +459,11 @@ impl Config {
 
     /// The URL of the REST interface of a collector with this configuration, from its own machine.
     pub(crate) fn url(&self) -> String {
-        let mut address = self.http.listen;
+        self.url_at(self.http.listen)
+    }
+
+    /// The same for one that listens on this address.
+    pub(crate) fn url_at(&self, mut address: SocketAddr) -> String {
         if address.ip().is_unspecified() {
             let loopback: IpAddr =
                 if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };

@@ -208,7 +208,7 @@ pub(crate) async fn remove(
     }
     if body.is_empty() {
         let known = change(&api, move |store| async move { store.remove_sender(address).await }).await?;
-        let Json(done) = index::show().await;
+        let Json(done) = index::ok();
         return if known { Ok(Json(Remaining::Nothing(done))) } else { Err(unknown_sender(address)) };
     }
     let prefixes = read_prefixes(&body)?;

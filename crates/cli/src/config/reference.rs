@@ -163,6 +163,8 @@ pub(crate) const KEYS: &[Key] = &[
         "PEM file with the private key of the certificate."),
     live("http.listen", |config| ValueKind::Address(&mut config.http.listen),
         "Listen address of the REST interface. Requests are signed, but encrypted only with [admin.tls] or a TLS proxy: use either when clients connect over a network."),
+    live("http.web", |config| ValueKind::Switch(&mut config.http.web),
+        "Whether the web interface is served there; its users log in with a key."),
     live("netflow.listen", |config| ValueKind::Addresses(&mut config.netflow.listen),
         "Listen addresses for NetFlow and IPFIX."),
     live("netflow.calculateSamples", |config| ValueKind::Switch(&mut config.netflow.calculate_samples),
