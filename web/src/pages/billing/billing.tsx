@@ -1,0 +1,3 @@
+// The Billing page.
+
+export const BillingPage = () => <h1>Billing</h1>;

@@ -1,0 +1,3 @@
+// The Flows page.
+
+export const FlowsPage = () => <h1>Flows</h1>;

@@ -1,0 +1,3 @@
+// The Now page.
+
+export const NowPage = () => <h1>Now</h1>;

@@ -1,0 +1,3 @@
+// The page of one router.
+
+export const RouterPage = ({ address }: { address: string }) => <h1>{address}</h1>;

@@ -1,0 +1,3 @@
+// The Routers page.
+
+export const RoutersPage = () => <h1>Routers</h1>;

@@ -1,0 +1,3 @@
+// The Status page.
+
+export const StatusPage = () => <h1>Status</h1>;
