@@ -1,4 +1,5 @@
 # make run        builds and starts the collector with its embedded store; the program is target/quick/netflow.
+# make web        builds the web interface, which programs that are built afterwards contain
 #                 FEATURES=cassandra,redis,tui includes the stores on the network
 # make test       all tests, with the real exporters, servers and readers that they need
 # make lint       formatting, clippy, documentation, generated files, licences
@@ -21,13 +22,21 @@ DENY = target/tools/bin/cargo-deny
 # For what only root may do: installing packages, creating a namespace.
 SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: run test schemathesis test-archive lint features bench soak bless deb test-deb test-image fuzz test-packages
+.PHONY: run web test schemathesis test-archive lint features bench soak bless deb test-deb test-image fuzz test-packages
 
 # The cargo features of the program.
 FEATURES ?= tui
 
 run:
+	@$(MAKE) --no-print-directory web || echo "without npm and its packages, the page only says how to build it" >&2
 	cargo run --profile quick --no-default-features --features "$(FEATURES)" -- serve
+
+web: web/dist/index.html
+
+web/dist/index.html: $(shell find web -name node_modules -prune -o -name dist -prune -o -type f -print)
+	@command -v npm >/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends npm; }
+	cd web && npm ci --no-audit --no-fund && npm run build
+	touch $@
 
 test: test-packages
 	ulimit -S -n 16384; cargo test --workspace
@@ -118,16 +127,16 @@ bless:
 	cp target/package-files/configuration.md target/package-files/openapi.json docs/
 	NETFLOW_BLESS=1 cargo test -q -p cli --bin netflow live
 
-deb:
+deb: web
 	cargo build --release --locked
 	packaging/deb target/release/netflow
 
 # With the debug program, which `make test` has already built.
-test-deb: test-packages
+test-deb: test-packages web
 	cargo build -q
 	package=$$(packaging/deb target/debug/netflow) && $(SUDO) packaging/test-deb "$$package" && $(SUDO) packaging/test-systemd "$$package"
 
-test-image:
+test-image: web
 	packaging/test-image
 
 FUZZ_SECONDS ?= 1200
