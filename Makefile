@@ -1,7 +1,7 @@
 # make run        builds and starts the collector with its embedded store; the program is target/quick/netflow.
-# make web        builds the web interface, which programs that are built afterwards contain
 #                 FEATURES=cassandra,redis,tui includes the stores on the network
-# make test       all tests, with the real exporters, servers and readers that they need
+# make web        builds the web interface, which programs that are built afterwards contain
+# make test       all tests, with the real exporters, servers, readers and browser that they need
 # make lint       formatting, clippy, documentation, generated files, licences
 # make features   builds without each cargo feature, and of the fuzz targets
 # make bench      measurements            make soak     long tests            make fuzz     FUZZ_SECONDS for each target
@@ -33,13 +33,18 @@ run:
 
 web: web/dist/index.html
 
-web/dist/index.html: $(shell find web -name node_modules -prune -o -name dist -prune -o -type f -print)
-	@command -v npm >/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends npm; }
-	cd web && npm ci --no-audit --no-fund && npm run build
+web/dist/index.html: web/node_modules/.package-lock.json $(shell find web -name node_modules -prune -o -name dist -prune -o -type f -print)
+	cd web && npm run build
 	touch $@
 
-test: test-packages
+web/node_modules/.package-lock.json: web/package-lock.json
+	@command -v npm >/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends npm; }
+	cd web && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-audit --no-fund
+	touch $@
+
+test: test-packages web
 	ulimit -S -n 16384; cargo test --workspace
+	cd web && npm test
 
 # Tests the REST interface of a real collector against docs/openapi.json; a wheel from PyPI.
 SCHEMATHESIS = target/tools/bin/schemathesis
@@ -64,7 +69,8 @@ $(DUCKDB): | test-packages
 	target/tools/bin/pip install -q duckdb
 	touch $@
 
-lint: $(DENY)
+lint: $(DENY) web/node_modules/.package-lock.json
+	cd web && npm run lint && npm run check
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy -p storage --features cassandra-tls --all-targets -- -D warnings
