@@ -6,6 +6,8 @@ export interface Answer<T> {
   value?: T;
   error?: Error;
   loading: boolean;
+  /** Ends a request that takes too long; what was shown before stays. */
+  stop?: () => void;
 }
 
 /** What `load` returns, again whenever `key` changes or the collector becomes reachable again. */
@@ -17,7 +19,11 @@ export function useAnswer<T>(key: string, load: (abort: AbortSignal) => Promise<
   // biome-ignore lint/correctness/useExhaustiveDependencies: the key stands for everything that load depends on
   useEffect(() => {
     const abort = new AbortController();
-    setAnswer((before) => ({ ...before, loading: true }));
+    const stop = () => {
+      abort.abort();
+      setAnswer((before) => ({ ...before, loading: false, error: new Error("Stopped.") }));
+    };
+    setAnswer((before) => ({ ...before, loading: true, stop }));
     latest.current(abort.signal).then(
       (value) => abort.signal.aborted || setAnswer({ value, loading: false }),
       (error: Error) => {

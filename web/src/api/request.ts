@@ -28,8 +28,9 @@ export async function requestText(method: Method, path: string, body?: unknown, 
     const response = await send(method, path, body, abort);
     const text = await response.text();
     if (response.ok) return text;
-    if (response.status === 503 && method === "GET" && attempt < MOST_ATTEMPTS) {
-      await pause(Number(response.headers.get("Retry-After") ?? 1) * 1000, abort);
+    const seconds = response.headers.get("Retry-After");
+    if (response.status === 503 && seconds !== null && method === "GET" && attempt < MOST_ATTEMPTS) {
+      await pause(Number(seconds) * 1000, abort);
       continue;
     }
     if (response.status === 401) loggedOut.value = true;

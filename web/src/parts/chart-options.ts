@@ -24,6 +24,8 @@ export interface Mirrored {
   layers: ChartLayer[];
   lines: ChartLine[];
   unit: string;
+  /** Without directions: everything is `in`. */
+  single?: boolean;
 }
 export interface Colours {
   layers: string[];
@@ -58,11 +60,11 @@ export function stacked(layers: Rates[]): Rates[] {
 }
 
 /** uPlot's columns. The highest sum comes first, so that each layer covers the rest of those above it. */
-export function chartData({ starts, end, layers, lines }: Mirrored): uPlot.AlignedData {
+export function chartData({ starts, end, layers, lines, single }: Mirrored): uPlot.AlignedData {
   const negative = (rates: Rates) => rates.map((value) => value && -value);
   const closed = (rates: Rates) => [...rates, rates.at(-1) ?? null];
   const up = stacked(layers.map((layer) => layer.in)).reverse();
-  const down = stacked(layers.map((layer) => layer.out)).reverse();
+  const down = single ? [] : stacked(layers.map((layer) => layer.out)).reverse();
   const columns = [...up, ...down.map(negative), ...lines.flatMap((line) => [line.in, negative(line.out)])];
   return [[...starts, end].map((time) => time / 1000), ...columns.map(closed)];
 }
@@ -94,13 +96,13 @@ export function chartOptions(mirrored: Mirrored, colours: Colours, use: Use): uP
   };
 }
 
-function areas({ layers }: Mirrored, colours: Colours): uPlot.Series[] {
+function areas({ layers, single }: Mirrored, colours: Colours): uPlot.Series[] {
   const paths = uPlot.paths.stepped?.({ align: 1 });
   const half = [...layers].reverse().map((layer): uPlot.Series => {
     const fill = layer.colour < 0 ? colours.others : (colours.layers[layer.colour] ?? colours.others);
     return { label: layer.label, fill, stroke: fill, width: 0, points: { show: false }, ...(paths && { paths }) };
   });
-  return [...half, ...half.map((series) => ({ ...series }))];
+  return single ? half : [...half, ...half.map((series) => ({ ...series }))];
 }
 
 function lineSeries({ lines }: Mirrored, colours: Colours): uPlot.Series[] {

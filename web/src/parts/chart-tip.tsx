@@ -6,7 +6,7 @@ import { Swatch } from "./swatch";
 
 const MOST = 12;
 
-export function ChartTip({ starts, layers, unit, step, left }: Mirrored & { step: number; left: number }) {
+export function ChartTip({ starts, layers, unit, step, left, single }: Mirrored & { step: number; left: number }) {
   const start = starts[step];
   if (start === undefined) return null;
   const rows = layers
@@ -23,8 +23,8 @@ export function ChartTip({ starts, layers, unit, step, left }: Mirrored & { step
           <thead>
             <tr>
               <th>{unit}</th>
-              <th class="number">in</th>
-              <th class="number">out</th>
+              <th class="number">{single ? "" : "in"}</th>
+              {!single && <th class="number">out</th>}
             </tr>
           </thead>
           <tbody>
@@ -34,13 +34,13 @@ export function ChartTip({ starts, layers, unit, step, left }: Mirrored & { step
                   <Swatch colour={row.colour} /> <bdi>{row.label}</bdi>
                 </th>
                 <td class="number">{text(row.inward)}</td>
-                <td class="number">{text(row.outward)}</td>
+                {!single && <td class="number">{text(row.outward)}</td>}
               </tr>
             ))}
             <tr class="sum">
               <th scope="row">total</th>
               <td class="number">{text(total("inward"))}</td>
-              <td class="number">{text(total("outward"))}</td>
+              {!single && <td class="number">{text(total("outward"))}</td>}
             </tr>
           </tbody>
         </table>
