@@ -20,6 +20,7 @@
 //! | `kept` | which ranges of time can be answered from what is kept |
 //! | `interface_names` | names of interfaces in the time of a question, and shares of their speed |
 //! | `json` | strict reading of bodies: every error names its path |
+//! | `now` | what happens now, in one picture for all that watch |
 //! | `naming` | names beside the numbers of an answer |
 //! | `parameters` | strict reading of queries |
 //! | `openapi` | the OpenAPI 3.1 document of the interface |
@@ -38,6 +39,7 @@ mod json;
 mod kept;
 mod metrics;
 mod naming;
+mod now;
 mod openapi;
 mod parameters;
 mod party;
@@ -77,7 +79,9 @@ pub use flow_archive::FlowArchive;
 pub use openapi::openapi;
 pub use server::{HEADER_LIMIT_BYTES, HEADER_TIMEOUT, MAX_CONNECTIONS, Offer, serve};
 
-use routes::{billing, flows, health, index, networks, page, senders, series, session, stats, status, tap, top};
+use routes::{
+    billing, events, flows, health, index, networks, page, senders, series, session, stats, status, tap, top,
+};
 
 /// The largest body of a request; enough for about 20,000 prefixes.
 pub const BODY_LIMIT_BYTES: usize = 1024 * 1024;
@@ -103,6 +107,9 @@ pub struct Api {
     /// Limits reads of the store and other work that takes a processor.
     work_turns: Arc<work_turns::WorkTurns>,
     store_probe: Arc<store_probe::StoreProbe>,
+    now: Arc<now::Now>,
+    /// The open streams of events.
+    streams: Arc<events::Streams>,
     /// Latencies of requests.
     requests: Arc<metrics::Requests>,
     /// The running collector that it belongs to, with its taps; `None` where there is only a store.
@@ -132,6 +139,8 @@ impl Api {
             queues: Arc::default(),
             work_turns: Arc::default(),
             store_probe: Arc::default(),
+            now: Arc::default(),
+            streams: Arc::default(),
             requests: Arc::default(),
             collector: None,
             flow_archive: None,
@@ -264,6 +273,7 @@ impl Api {
             .route("/exporters/{sender}", get(status::exporter))
             .route("/unknown", get(status::unknown))
             .route("/tap", get(tap::show))
+            .route("/events", get(events::show))
             .route("/openapi.json", get(openapi::show))
             .route("/openapi.html", get(openapi::show_page))
             .route_layer(middleware::from_fn_with_state(self.clone(), queues::requests));

@@ -117,7 +117,7 @@ impl Api {
     }
 
     /// The key of the session with this token.
-    pub(super) fn key_of_token(&self, token: &str) -> Option<&Key> {
+    pub(crate) fn key_of_token(&self, token: &str) -> Option<&Key> {
         self.history.sessions.sessions.key(token, &self.keys, Instant::now())
     }
 

@@ -36,7 +36,7 @@ struct StoreView {
 
 impl Api {
     /// The collector that this interface belongs to.
-    fn view(&self) -> Result<&dyn View, Error> {
+    pub(crate) fn view(&self) -> Result<&dyn View, Error> {
         self.collector.as_ref().map(|(view, _)| &**view).ok_or_else(no_collector)
     }
 

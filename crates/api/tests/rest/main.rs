@@ -15,6 +15,7 @@ mod billing;
 mod client;
 mod credentials;
 mod document;
+mod events;
 mod fairness;
 mod flows;
 mod groups;
