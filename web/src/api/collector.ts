@@ -16,7 +16,8 @@ export interface Exporter {
   protocols: Record<string, number>;
   first: string | null;
   last: string | null;
-  rates: { datagramsPerSecond: number; flowsPerSecond: number };
+  /** null until two moments are known to compute them from. */
+  rates: { datagramsPerSecond: number; flowsPerSecond: number } | null;
   arrivals: Arrivals[];
   clockOffsetSeconds: number | null;
   counters: CounterTree;

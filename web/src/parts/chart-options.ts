@@ -193,6 +193,7 @@ function drawZero(chart: uPlot, colours: Colours): void {
   ctx.save();
   ctx.strokeStyle = colours.line;
   ctx.lineWidth = devicePixelRatio;
+  ctx.setLineDash([]);
   ctx.beginPath();
   ctx.moveTo(bbox.left, y);
   ctx.lineTo(bbox.left + bbox.width, y);

@@ -42,7 +42,7 @@ export function joined(registered: Sender[], sending: Exporter[], found: Finding
 
 /** Routers with findings first, in the order of doctor, then those with the most flows. */
 function sorted(routers: LiveRouter[]): LiveRouter[] {
-  const flows = (router: LiveRouter) => router.exporter?.rates.flowsPerSecond ?? 0;
+  const flows = (router: LiveRouter) => router.exporter?.rates?.flowsPerSecond ?? 0;
   const healthy = (router: LiveRouter) => Number(router.findings.length === 0);
   return [...routers].sort((a, b) => healthy(a) - healthy(b) || flows(b) - flows(a));
 }

@@ -53,7 +53,7 @@ function RouterRow({ router, sparks }: RowProps) {
   return (
     <tr data-router={address}>
       <RouterName router={router} last={last} />
-      <td class="number">{exporter ? rounded(exporter.rates.flowsPerSecond).trimEnd() : "–"}</td>
+      <td class="number">{exporter?.rates ? rounded(exporter.rates.flowsPerSecond).trimEnd() : "–"}</td>
       {sparks && (
         <td>
           {sparks.has(address) && (

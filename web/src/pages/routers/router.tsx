@@ -155,8 +155,8 @@ function Received({ exporter }: { exporter: ExporterDetails }) {
       <section class="panel" aria-label="What arrived">
         <h2>Since the collector started</h2>
         <dl class="facts">
-          <Fact name="Flows">{rounded(exporter.rates.flowsPerSecond)}f/s</Fact>
-          <Fact name="Datagrams">{rounded(exporter.rates.datagramsPerSecond)}/s</Fact>
+          <Fact name="Flows">{exporter.rates ? `${rounded(exporter.rates.flowsPerSecond)}f/s` : "–"}</Fact>
+          <Fact name="Datagrams">{exporter.rates ? `${rounded(exporter.rates.datagramsPerSecond)}/s` : "–"}</Fact>
           <Fact name="Protocols">
             {Object.entries(exporter.protocols)
               .map(([name, datagrams]) => `${name} (${count(datagrams, "datagram")})`)

@@ -110,9 +110,9 @@ function Ledgers({ ledgers, checked }: { ledgers: Ledger[]; checked: string | nu
         columns={[
           { text: "Ledger", cell: (row) => row.name },
           { text: "One side", cell: (row) => row.sides[0] },
-          { text: "", number: true, cell: (row) => exact(row.left) },
+          { text: "amount", number: true, cell: (row) => exact(row.left) },
           { text: "Other side", cell: (row) => row.sides[1] },
-          { text: " ", number: true, cell: (row) => exact(row.right) },
+          { text: "its amount", number: true, cell: (row) => exact(row.right) },
           {
             text: "Balance",
             cell: (row) =>
