@@ -20,6 +20,7 @@
 //! | `kept` | which ranges of time can be answered from what is kept |
 //! | `interface_names` | names of interfaces in the time of a question, and shares of their speed |
 //! | `json` | strict reading of bodies: every error names its path |
+//! | `diagnosis` | what is wrong, as `netflow doctor` finds it |
 //! | `now` | what happens now, in one picture for all that watch |
 //! | `naming` | names beside the numbers of an answer |
 //! | `parameters` | strict reading of queries |
@@ -31,6 +32,7 @@ mod answers;
 mod auth;
 mod background;
 mod connections;
+mod diagnosis;
 mod error;
 mod flow_archive;
 mod headers;
@@ -75,12 +77,13 @@ use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Pr
 use view::View;
 
 pub use auth::{EmptyKey, Key, Keys, Role, Signatures, sign};
+pub use diagnosis::{Examine, ExaminedAnswers, Finding};
 pub use flow_archive::FlowArchive;
 pub use openapi::openapi;
 pub use server::{HEADER_LIMIT_BYTES, HEADER_TIMEOUT, MAX_CONNECTIONS, Offer, serve};
 
 use routes::{
-    billing, events, flows, health, index, networks, page, senders, series, session, stats, status, tap, top,
+    billing, doctor, events, flows, health, index, networks, page, senders, series, session, stats, status, tap, top,
 };
 
 /// The largest body of a request; enough for about 20,000 prefixes.
@@ -108,6 +111,9 @@ pub struct Api {
     work_turns: Arc<work_turns::WorkTurns>,
     store_probe: Arc<store_probe::StoreProbe>,
     now: Arc<now::Now>,
+    /// Finds what is wrong; `None` where nothing does.
+    doctor: Option<Arc<dyn Examine>>,
+    diagnosis: Arc<diagnosis::LastDiagnosis>,
     /// The open streams of events.
     streams: Arc<events::Streams>,
     /// Latencies of requests.
@@ -140,6 +146,8 @@ impl Api {
             work_turns: Arc::default(),
             store_probe: Arc::default(),
             now: Arc::default(),
+            doctor: None,
+            diagnosis: Arc::default(),
             streams: Arc::default(),
             requests: Arc::default(),
             collector: None,
@@ -217,6 +225,12 @@ impl Api {
         Self { open_metrics: false, ..self }
     }
 
+    /// Also shows what this finds wrong.
+    #[must_use]
+    pub fn examined_by(self, doctor: Arc<dyn Examine>) -> Self {
+        Self { doctor: Some(doctor), ..self }
+    }
+
     /// Also serves the web interface.
     #[must_use]
     pub fn with_web(self) -> Self {
@@ -272,6 +286,7 @@ impl Api {
             .route("/exporters", get(status::exporters))
             .route("/exporters/{sender}", get(status::exporter))
             .route("/unknown", get(status::unknown))
+            .route("/doctor", get(doctor::show))
             .route("/tap", get(tap::show))
             .route("/events", get(events::show))
             .route("/openapi.json", get(openapi::show))

@@ -1,4 +1,4 @@
-//! What happens now: each sender with its rates, its loss and its sampling, and the addresses that are unknown. Clients that
+//! What happens now: each sender with its rates, its loss and its sampling, addresses that are unknown, and findings. Clients that
 //! watch share one picture of it, which is made when one of them asks and the last one is some seconds old.
 //!
 //! Traffic is that of the last whole minute that the store has, to the unit what `/series` answers for it. So it is read once
@@ -22,6 +22,7 @@ use tokio::time::{Instant, timeout};
 use view::{Exporter, Unknown, View};
 
 use crate::Api;
+use crate::diagnosis::Diagnosis;
 use crate::error::Error;
 
 /// How old a picture is at most.
@@ -63,6 +64,7 @@ pub(crate) struct Picture {
     pub(crate) minute: Option<Timestamp>,
     pub(crate) senders: BTreeMap<IpAddr, SenderNow>,
     pub(crate) unknown: Vec<Unknown>,
+    pub(crate) diagnosis: Arc<Diagnosis>,
 }
 
 /// A registered sender.
@@ -164,7 +166,9 @@ impl Api {
         let exporters = view.exporters();
         kept.note_arrivals(&exporters, now);
         kept.note_sampling(view, &exporters);
-        let picture = Arc::new(kept.picture(&exporters, view.unknown()));
+        let mut picture = kept.picture(&exporters, view.unknown());
+        picture.diagnosis = self.diagnosis().await?;
+        let picture = Arc::new(picture);
         kept.picture = Some((now, Arc::clone(&picture)));
         Ok(picture)
     }
@@ -235,7 +239,13 @@ impl Kept {
             let exporter = heard.get(&sender.address).copied();
             (sender.address, self.sender(sender, exporter, minute))
         });
-        Picture { at: Timestamp::from(SystemTime::now()), minute, senders: senders.collect(), unknown }
+        Picture {
+            at: Timestamp::from(SystemTime::now()),
+            minute,
+            senders: senders.collect(),
+            unknown,
+            diagnosis: Arc::default(),
+        }
     }
 
     fn sender(&self, sender: &Sender, exporter: Option<&Exporter>, minute: Option<Timestamp>) -> SenderNow {

@@ -22,6 +22,7 @@ use view::Unknown;
 use crate::Api;
 use crate::auth::{Bearer, KeySenders};
 use crate::connections::Connection;
+use crate::diagnosis::Finding;
 use crate::error::Error;
 use crate::now::{INTERVAL, Picture, SenderNow, Traffic};
 use crate::parameters::Parameters;
@@ -56,6 +57,10 @@ pub(crate) struct NowEvent<'p> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<Unknown>>, required = false)]
     unknown: Option<&'p [Unknown]>,
+    /// What is wrong, as in `/doctor`, if that has changed. Only with a key for all senders.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<Finding>>, required = false)]
+    findings: Option<&'p [Finding]>,
 }
 
 /// The sums of all senders that the key is valid for.
@@ -187,8 +192,10 @@ impl Stream {
         let may = |address: &IpAddr| self.limits.as_ref().is_none_or(|limits| limits.include(*address));
         let had = |address: &IpAddr| before.and_then(|before| before.senders.get(address));
         let visible = || now.senders.iter().filter(|(address, _)| may(address));
-        let unknown = |picture: &Picture| picture.unknown.get(..UNKNOWN).unwrap_or(&picture.unknown).to_vec();
-        let is_new = before.is_none_or(|before| unknown(before) != unknown(now));
+        let (unknown, findings) = (busiest(now), &*now.diagnosis.findings);
+        let is_unlimited = self.limits.is_none();
+        let has_unknown = is_unlimited && before.is_none_or(|before| busiest(before) != unknown);
+        let has_findings = is_unlimited && before.is_none_or(|before| before.diagnosis.findings != findings);
         let removed = before.into_iter().flat_map(|before| before.senders.keys());
         let event = NowEvent {
             at: now.at.to_string(),
@@ -199,13 +206,19 @@ impl Stream {
                 .map(|(_, sender)| sender)
                 .collect(),
             removed: removed.filter(|address| may(address) && !now.senders.contains_key(address)).copied().collect(),
-            unknown: (self.limits.is_none() && is_new).then(|| now.unknown.get(..UNKNOWN).unwrap_or(&now.unknown)),
+            unknown: has_unknown.then_some(unknown),
+            findings: has_findings.then_some(findings),
         };
         // Plain structures can be written to memory. JSON is on one line.
         let data = serde_json::to_string(&event).unwrap_or_default();
         let retry = if before.is_none() { RETRY } else { "" };
         format!("{retry}event: now\ndata: {data}\n\n").into()
     }
+}
+
+/// The unknown addresses that are shown.
+fn busiest(picture: &Picture) -> &[Unknown] {
+    picture.unknown.get(..UNKNOWN).unwrap_or(&picture.unknown)
 }
 
 impl<'s> FromIterator<&'s SenderNow> for TotalsNow {

@@ -91,7 +91,7 @@ struct PrefixView {
 }
 
 impl SenderView {
-    fn new(sender: Sender, naming: &Naming) -> Self {
+    pub(crate) fn new(sender: Sender, naming: &Naming) -> Self {
         let view = |prefix: &Prefix| PrefixView {
             prefix: prefix.address(),
             prefix_len: prefix.length(),

@@ -190,6 +190,7 @@ fn a_session_of_a_limited_key_sees_nothing_else_by_url_either() {
         "/top?sender=192.0.2.1,192.0.2.2&prefix=172.16.1.0/24&field=proto",
         "/billing/192.0.2.2?prefix=172.16.1.0/24",
         "/unknown",
+        "/doctor",
         "/status",
         "/networks",
     ] {

@@ -12,6 +12,7 @@ use storage::Store;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Notify;
 
+use crate::commands::doctor::Resident;
 use crate::config::Config;
 use crate::configured_store::NONCES;
 use crate::exit_code::{ExitCode, Failure, OrExit};
@@ -132,6 +133,7 @@ pub(super) fn interface(
 /// The interface with its reloadable settings.
 fn configured(interface: Api, config: &Config) -> Api {
     let interface = interface.keeping(config.keep().periods).stating(Arc::new(config.stated()));
+    let interface = interface.examined_by(Arc::new(Resident::new(config)));
     let interface = if config.http.web { interface.with_web() } else { interface };
     if config.admin.open_metrics { interface } else { interface.with_signed_metrics() }
 }
