@@ -1,9 +1,10 @@
-// For development and tests of the page with a collector that does not serve it: serves dist/, logs in, and signs requests.
+// For development and tests of the page with a collector that has another page or none: serves dist/, and forwards requests. If the
+// collector has no sessions, it logs in and signs in its place.
 // Usage: node dev/proxy.mjs COLLECTOR_URL KEYS_FILE PORT [NETFLOW]
 import { execFile } from "node:child_process";
 import { createHmac, randomBytes } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
-import { createServer } from "node:http";
+import { createServer, request as send } from "node:http";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -20,19 +21,36 @@ const hmac = (text) => createHmac("sha256", keys.signKey).update(text).digest("h
 const sessions = new Set();
 const nonces = new Set();
 
+const hasSessions = (await fetch(`${collector}/session/nonce`)).ok;
+
 const server = createServer(async (request, response) => {
-  const body = await bodyOf(request);
   const path = request.url.split("?")[0];
   if (path === "/") return reply(response, 302, "", { location: "/web/now" });
   if (path === "/web" || path.startsWith("/web/")) return file(response, "index.html");
   if (path.startsWith("/assets/")) return file(response, path.slice(1));
+  if (hasSessions) return pass(request, response);
+  const body = await bodyOf(request);
   if (path.startsWith("/session")) return session(request, path, body, response);
   if (path !== "/healthz" && !sessions.has(tokenOf(request))) return refuse(response, 401, "log in first");
   if (request.method !== "GET" && request.headers["x-netflow"] !== "1")
     return refuse(response, 403, "X-Netflow is missing");
   if (path === "/doctor") return doctor(response);
+  if (path === "/events") return refuse(response, 404, "the proxy has no events");
   return forward(request, body, response);
 });
+
+/** The request as it is, and its answer while it comes. */
+function pass(request, response) {
+  const { hostname, port } = new URL(collector);
+  const { method, url: path, headers } = request;
+  const sent = send({ hostname, port, method, path, headers }, (answer) => {
+    response.writeHead(answer.statusCode, answer.headers);
+    answer.pipe(response);
+  });
+  sent.on("error", () => response.destroy());
+  response.on("close", () => sent.destroy());
+  request.pipe(sent);
+}
 
 const tokenOf = (request) => /netflow=(\w+)/.exec(request.headers.cookie ?? "")?.[1];
 

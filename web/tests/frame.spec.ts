@@ -61,7 +61,7 @@ test("the page says that the collector is gone, and continues when it is there",
   await expect(user.locator('[data-row="total"]')).toBeVisible();
   await collector.serve();
   await expect(user.getByText("The collector does not answer. This page shows")).toHaveCount(0);
-  if (collector.isDirect) {
+  if (collector.hasSessions) {
     // Sessions end with the collector.
     await expect(user.getByLabel("signKey")).toBeVisible();
   } else {
@@ -71,7 +71,7 @@ test("the page says that the collector is gone, and continues when it is there",
 });
 
 test("a key that is limited to a router sees nothing else, by URL too", async ({ page, collector }) => {
-  test.skip(!collector.isDirect, "the proxy has one key");
+  test.skip(!collector.hasSessions, "the proxy has one key");
   await logIn(page, collector.page, collector.limited, "/web/routers");
   await expect(page.locator('[data-router="127.0.0.2"]')).toBeVisible();
   await expect(page.locator('[data-router="127.0.0.1"]')).toHaveCount(0);

@@ -126,14 +126,24 @@ export interface Status {
 
 export const exporters = (abort?: AbortSignal) => get<Exporter[]>("/exporters", abort);
 
+/** Whether this collector has no findings at /doctor: it is asked once. */
+let hasNoDoctor = false;
+
 /** What doctor finds; nothing if this collector has no such path, or the key has no access to it. */
-export const findings = (abort?: AbortSignal, router?: string): Promise<Finding[]> =>
-  get<{ findings: Finding[] }>(`/doctor${query({ router })}`, abort).then((answer) => answer.findings, orNothing);
+export async function findings(abort?: AbortSignal, router?: string): Promise<Finding[]> {
+  if (hasNoDoctor) return [];
+  try {
+    return (await get<{ findings: Finding[] }>(`/doctor${query({ router })}`, abort)).findings;
+  } catch (error) {
+    hasNoDoctor = error instanceof ApiError && error.status === 404;
+    return orNothing(error);
+  }
+}
 
 /** Addresses that send without being registered; nothing if the key has no access to them. */
 export const unknown = (abort?: AbortSignal): Promise<Unknown[]> => get<Unknown[]>("/unknown", abort).catch(orNothing);
 
-function orNothing(error: Error): [] {
+function orNothing(error: unknown): [] {
   if (error instanceof ApiError && (error.status === 403 || error.status === 404)) return [];
   throw error;
 }

@@ -28,7 +28,7 @@ export interface Keys {
 export class Collector {
   readonly directory = mkdtempSync(join(tmpdir(), "netflow-web-"));
   url = "";
-  /** Where the page is: the collector, or the proxy if the collector does not serve it. */
+  /** Where the page of dist/ is: the collector, or the proxy if the collector has another one or none. */
   page = "";
   udp = 0;
   /** What the generator sent, by name and direction. */
@@ -47,6 +47,7 @@ export class Collector {
     await this.serve();
     await this.netflow("senders", "add", "127.0.0.1", PREFIX);
     await this.netflow("senders", "add", "127.0.0.2", "198.51.100.0/24");
+    this.hasSessions = (await fetch(`${this.url}/session/nonce`)).ok;
     if (await this.servesPage()) {
       this.page = this.url;
     } else {
@@ -56,10 +57,8 @@ export class Collector {
     }
   }
 
-  /** Whether the page itself is in the program, and not a proxy before it. */
-  get isDirect(): boolean {
-    return this.page === this.url;
-  }
+  /** Whether logins are those of the collector, and not of the proxy. */
+  hasSessions = false;
 
   private configure(http: number): void {
     const { authKey, signKey } = this.limited;
@@ -164,7 +163,7 @@ listen = []
 
   private async servesPage(): Promise<boolean> {
     const page = await fetch(`${this.url}/web/now`);
-    return page.ok && (await page.text()).includes("/assets/");
+    return page.ok && (await page.text()) === readFileSync("dist/index.html", "utf8");
   }
 }
 

@@ -40,7 +40,7 @@ function HourPanel({ hour, live }: { hour: Hour; live: Live | undefined }) {
   const chart = useMemo(() => chartOf(hour), [hour]);
   const last = (key: "in" | "out") =>
     chart.layers.reduce((sum, layer) => sum + (layer[key].findLast((value) => value !== null) ?? 0), 0);
-  const flows = live?.routers.reduce((sum, router) => sum + (router.exporter?.rates?.flowsPerSecond ?? 0), 0);
+  const flows = live?.routers.reduce((sum, router) => sum + (router.flowsPerSecond ?? 0), 0);
   const inward = rateText(last("in"), "bits");
   const outward = rateText(last("out"), "bits");
   return (

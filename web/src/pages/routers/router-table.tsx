@@ -1,17 +1,14 @@
 // Routers, a line each: what they send, what is lost, and what doctor finds.
-import { type Finding, lostShare } from "../../api/collector";
+import type { Finding } from "../../api/collector";
 import { Link } from "../../parts/link";
 import { Spark } from "../../parts/spark";
 import { bothTexts, lengthText } from "../../times";
-import { percent, rounded } from "../../units";
+import { percent, rateText, rounded } from "../../units";
 import type { LiveRouter } from "../now/live";
 
-interface TableProps {
-  routers: LiveRouter[];
-  sparks?: Map<string, number[]> | undefined;
-}
+type Sparks = Map<string, number[]> | undefined;
 
-export function RouterTable({ routers, sparks }: TableProps) {
+export function RouterTable({ routers, sparks }: { routers: LiveRouter[]; sparks?: Sparks }) {
   if (routers.length === 0) return <p class="soft">No router is registered yet.</p>;
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, also by keys
@@ -20,9 +17,11 @@ export function RouterTable({ routers, sparks }: TableProps) {
         <thead>
           <tr>
             <th scope="col">Router</th>
-            <th scope="col" class="number">
-              flows/s
-            </th>
+            {["In", "Out", "flows/s"].map((text) => (
+              <th key={text} scope="col" class="number">
+                {text}
+              </th>
+            ))}
             {sparks && <th scope="col">Last hour</th>}
             <th scope="col" class="number">
               Last datagram
@@ -30,8 +29,9 @@ export function RouterTable({ routers, sparks }: TableProps) {
             <th scope="col" class="number">
               Lost
             </th>
-            <th scope="col">Protocols</th>
-            <th scope="col">Prefixes</th>
+            <th scope="col" class="number">
+              Sampling
+            </th>
             <th scope="col">Findings</th>
           </tr>
         </thead>
@@ -45,15 +45,14 @@ export function RouterTable({ routers, sparks }: TableProps) {
   );
 }
 
-type RowProps = { router: LiveRouter; sparks: Map<string, number[]> | undefined };
-
-function RouterRow({ router, sparks }: RowProps) {
-  const { address, exporter, sender } = router;
-  const last = exporter?.last ?? sender?.last ?? null;
+function RouterRow({ router, sparks }: { router: LiveRouter; sparks: Sparks }) {
+  const { address, flowsPerSecond, last, lostPercent, sampling, traffic } = router;
   return (
     <tr data-router={address}>
-      <RouterName router={router} last={last} />
-      <td class="number">{exporter?.rates ? rounded(exporter.rates.flowsPerSecond).trimEnd() : "–"}</td>
+      <RouterName router={router} />
+      <td class="number">{traffic ? rateText(traffic.in.bitsPerSecond, "bits") : "–"}</td>
+      <td class="number">{traffic ? rateText(traffic.out.bitsPerSecond, "bits") : "–"}</td>
+      <td class="number">{flowsPerSecond === null ? "–" : rounded(flowsPerSecond).trimEnd()}</td>
       {sparks && (
         <td>
           {sparks.has(address) && (
@@ -62,23 +61,26 @@ function RouterRow({ router, sparks }: RowProps) {
         </td>
       )}
       <td class="number" title={last ? bothTexts(Date.parse(last)) : undefined}>
-        {last ? `${lengthText(Math.max(0, Date.now() - Date.parse(last)))} ago` : "never"}
+        {last ? agoText(last) : "never"}
       </td>
-      <td class="number">{exporter ? percent(lostShare(exporter.arrivals)) : "–"}</td>
-      <td>{exporter ? Object.keys(exporter.protocols).join(", ") : ""}</td>
-      <td class="number">{sender?.prefixes.length ?? 0}</td>
+      <td class="number">{lostPercent === null ? "–" : percent(lostPercent / 100)}</td>
+      <td class="number">
+        {sampling.map((rate) => (rate === 1 ? "none" : `1 of ${rounded(rate).trimEnd()}`)).join(", ")}
+      </td>
       <RouterFindings findings={router.findings} last={last} />
     </tr>
   );
 }
 
-function RouterName({ router, last }: { router: LiveRouter; last: string | null }) {
-  const { address, findings, sender } = router;
+const agoText = (time: string): string => `${lengthText(Math.max(0, Date.now() - Date.parse(time)))} ago`;
+
+function RouterName({ router }: { router: LiveRouter }) {
+  const { address, findings, last, tags } = router;
   return (
     <th scope="row">
       <span class={`dot ${findings.length > 0 ? "dot-warn" : last ? "dot-good" : "dot-off"}`} aria-hidden="true" />
       <Link href={`/web/routers/${encodeURIComponent(address)}`}>{address}</Link>
-      {sender?.tags?.map((tag) => (
+      {tags.map((tag) => (
         <span key={tag} class="tag">
           {tag}
         </span>
