@@ -12,6 +12,8 @@ export default defineConfig({
     assetsInlineLimit: 0,
     cssCodeSplit: false,
     reportCompressedSize: false,
+    // The licences of the libraries in the script require to be passed on with it. A JSON file, because the collector serves those.
+    license: { fileName: "assets/licences.json" },
   },
   server: { proxy: { "^/(?!web|src|node_modules|@|dev|index.html).+": "http://127.0.0.1:18100" } },
   test: { include: ["src/**/*.test.ts"] },

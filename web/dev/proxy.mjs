@@ -10,7 +10,12 @@ import { fileURLToPath } from "node:url";
 
 const [collector, keysFile, port, netflow] = process.argv.slice(2);
 const dist = fileURLToPath(new URL("../dist/", import.meta.url));
-const types = { ".js": "text/javascript", ".css": "text/css", ".html": "text/html; charset=utf-8" };
+const types = {
+  ".json": "application/json",
+  ".js": "text/javascript",
+  ".css": "text/css",
+  ".html": "text/html; charset=utf-8",
+};
 const policy =
   "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data: blob:; " +
   "font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";

@@ -52,7 +52,7 @@ test("an error in a filter is shown at its place", async ({ user, collector }) =
   await expect(user.getByRole("alert")).toContainText("did you mean proto?");
 });
 
-test("the page says that the collector is gone, and continues when it is there", async ({ user, collector }) => {
+test("the page reports an unreachable collector, and continues when it answers", async ({ user, collector }) => {
   await user.goto(`${collector.page}/web/traffic?prefix=${PREFIX}&${rangeOf(collector)}&by=proto`);
   await expect(user.locator('[data-row="total"]')).toBeVisible();
   await collector.end();

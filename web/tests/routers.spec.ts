@@ -63,3 +63,34 @@ test("the status is green only if all is right", async ({ user, collector }) => 
   await user.reload();
   await expect(user.locator('[data-verdict="bad"]')).toBeVisible();
 });
+
+test("what happens now is reported by events, not asked for", async ({ user, collector }) => {
+  test.skip(
+    !(await user.request.get(`${collector.page}/events`, { maxRedirects: 0, timeout: 2000 }).then(
+      () => false,
+      // A stream has no end: the time is over before its answer is complete.
+      () => true,
+    )),
+    "this collector has no events",
+  );
+  let asked = 0;
+  user.on("request", (request) => {
+    if (/\/(exporters|senders|unknown)$/.test(request.url())) asked += 1;
+  });
+  await user.goto(`${collector.page}/web/now`);
+  const row = user.locator('[data-router="127.0.0.1"]');
+  await expect(row).toBeVisible();
+  const to = `127.0.0.1:${collector.udp}`;
+  const flows = ["--source", "127.0.0.1", "--prefix", "10.0.0.0/8", "--rate", "500", "--flows", "2000"];
+  await collector.netflow("generate", "--to", to, ...flows);
+  await expect(row.locator("td").nth(2)).not.toHaveText(/^(0|–)$/);
+  expect(asked).toBe(0);
+});
+
+test("findings have evidence, and lines to type", async ({ user, collector }) => {
+  test.skip((await user.request.get(`${collector.page}/doctor`)).status() === 404, "this collector has no findings");
+  await user.goto(`${collector.page}/web/routers/127.0.0.2`);
+  const finding = user.locator('[data-finding="silent"], [data-finding="other_address"]');
+  await finding.getByText("127.0.0.2").first().click();
+  await expect(finding.locator("code").nth(1)).toBeVisible();
+});

@@ -1,5 +1,4 @@
 // What the collector reports about routers and about itself: /exporters, /doctor, /unknown and /status.
-import { query } from "../address";
 import { ApiError, get } from "./request";
 
 export interface Arrivals {
@@ -130,10 +129,10 @@ export const exporters = (abort?: AbortSignal) => get<Exporter[]>("/exporters", 
 let hasNoDoctor = false;
 
 /** What doctor finds; nothing if this collector has no such path, or the key has no access to it. */
-export async function findings(abort?: AbortSignal, router?: string): Promise<Finding[]> {
+export async function findings(abort?: AbortSignal): Promise<Finding[]> {
   if (hasNoDoctor) return [];
   try {
-    return (await get<{ findings: Finding[] }>(`/doctor${query({ router })}`, abort)).findings;
+    return (await get<{ findings: Finding[] }>("/doctor", abort)).findings;
   } catch (error) {
     hasNoDoctor = error instanceof ApiError && error.status === 404;
     return orNothing(error);

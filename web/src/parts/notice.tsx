@@ -12,7 +12,7 @@ export const Notice = ({ kind, children }: { kind: Kind; children: ComponentChil
 export const ErrorNotice = ({ error }: { error: Error | undefined }) =>
   error ? <Notice kind="error">{error.message}</Notice> : null;
 
-/** In place of what is not there yet. */
+/** Shown until something else can be. */
 export const Loading = () => (
   <p class="loading" role="status">
     Loading …

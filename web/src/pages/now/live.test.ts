@@ -21,6 +21,7 @@ test("an event changes what it has, and leaves the rest", () => {
   const second = changed(first, { senders: [router("192.0.2.2", 7)], removed: ["192.0.2.1"] });
   expect([...second.routers.values()]).toEqual([router("192.0.2.2", 7)]);
   expect(second.unknown).toEqual([stranger]);
+  expect(second.findings).toEqual([]);
   expect(first.routers.size).toBe(2);
 });
 

@@ -26,10 +26,12 @@ export interface NowEvent {
   senders: Moment[];
   removed: string[];
   unknown?: Unknown[];
+  findings?: Finding[];
 }
 export interface Picture {
   routers: Map<string, Moment>;
   unknown: Unknown[];
+  findings: Finding[];
 }
 export interface LiveRouter extends Moment {
   /** The worst finding comes first. */
@@ -46,7 +48,11 @@ export function changed(before: Picture | undefined, event: NowEvent): Picture {
   const routers = new Map(before?.routers);
   for (const router of event.senders) routers.set(router.address, router);
   for (const address of event.removed) routers.delete(address);
-  return { routers, unknown: event.unknown ?? before?.unknown ?? [] };
+  return {
+    routers,
+    unknown: event.unknown ?? before?.unknown ?? [],
+    findings: event.findings ?? before?.findings ?? [],
+  };
 }
 
 export function useLive(): { value?: Live | undefined; error?: Error | undefined; loading: boolean } {
@@ -63,15 +69,18 @@ export function useLive(): { value?: Live | undefined; error?: Error | undefined
   const isPolled = state === "unavailable";
   const polls = useTicks(10, isPolled);
   const polled = useAnswer(`polled ${isPolled} ${polls}`, async (abort) => (isPolled ? poll(abort) : undefined));
-  const minutes = useTicks(30);
-  const found = useAnswer(`findings ${minutes}`, (abort) => findings(abort));
   const picture = pictured ?? polled.value;
-  const value = useMemo(() => picture && live(picture, found.value ?? []), [picture, found.value]);
-  return { value, error: polled.error ?? found.error, loading: !value };
+  const value = useMemo(() => picture && live(picture), [picture]);
+  return { value, error: polled.error, loading: !value };
 }
 
 async function poll(abort: AbortSignal): Promise<Picture> {
-  const [registered, sending, strangers] = await Promise.all([senders(abort), exporters(abort), unknown(abort)]);
+  const [registered, sending, strangers, found] = await Promise.all([
+    senders(abort),
+    exporters(abort),
+    unknown(abort),
+    findings(abort),
+  ]);
   const moments = registered.map((sender): Moment => {
     const exporter = sending.find(({ address }) => address === sender.ip);
     return {
@@ -84,15 +93,15 @@ async function poll(abort: AbortSignal): Promise<Picture> {
       sampling: [],
     };
   });
-  return { routers: new Map(moments.map((moment) => [moment.address, moment])), unknown: strangers };
+  return { routers: new Map(moments.map((moment) => [moment.address, moment])), unknown: strangers, findings: found };
 }
 
-function live(picture: Picture, found: Finding[]): Live {
-  const routers = [...picture.routers.values()].map((router) => ({
+function live({ routers: moments, findings: found, unknown }: Picture): Live {
+  const routers = [...moments.values()].map((router) => ({
     ...router,
     findings: found.filter((finding) => finding.router === router.address),
   }));
-  return { routers: sorted(routers), findings: found, unknown: picture.unknown };
+  return { routers: sorted(routers), findings: found, unknown };
 }
 
 /** Routers with findings first, in the order of doctor, then silent ones, then those with the most flows. */

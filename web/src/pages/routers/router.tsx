@@ -24,7 +24,7 @@ export function RouterPage({ address }: { address: string }) {
   const exporter = useAnswer(`exporter ${address} ${ticks}`, (abort) =>
     orNull(get<ExporterDetails>(`/exporters/${path}`, abort)),
   );
-  const found = useAnswer(`findings ${address} ${ticks}`, (abort) => loadFindings(abort, address));
+  const found = useAnswer(`findings ${useTicks(30)}`, (abort) => loadFindings(abort));
   return (
     <>
       <div class="heading">

@@ -65,6 +65,9 @@ export function StatusPage() {
       <Gauges status={status} />
       <Sockets status={status} />
       <Counters counters={status.counters} />
+      <p class="soft">
+        This page is built with libraries of others: <a href="/assets/licences.json">their licences</a>.
+      </p>
       <Elsewhere same={[{ request: "/status", command: "netflow selfcheck" }]} />
     </>
   );

@@ -19,7 +19,7 @@ export function ratesOf(counters: (Counters | null)[], seconds: number[], unit: 
   return counters.map((counter, step) => counter && rate(counter, seconds[step] ?? 1, unit));
 }
 
-/** Sums of so many steps each. A sum is null if nothing is stored for any of its steps. */
+/** Sums of `length` steps each. A sum is null if nothing is stored for any of its steps. */
 export function mergeSteps(counters: (Counters | null)[], length: number): (Counters | null)[] {
   if (length === 1) return counters;
   const merged: (Counters | null)[] = [];
