@@ -1,4 +1,4 @@
-// Pages for everybody: by keyboard, at all widths, light and dark; and their screenshots (SCREENSHOTS=directory).
+// Pages for everybody: by keyboard, at all widths, light and dark.
 import type { Page } from "@playwright/test";
 import axe from "axe-core";
 import { PREFIX } from "./support/collector";
@@ -45,9 +45,6 @@ for (const { scheme, width } of SETTINGS) {
       expect(await violations(user), name).toEqual([]);
       const overflow = await user.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
       expect(overflow, `${name} is wider than the window`).toBeLessThanOrEqual(0);
-      const directory = process.env.SCREENSHOTS;
-      if (directory && width === 1400)
-        await user.screenshot({ path: `${directory}/web-${name}-${scheme}.png`, fullPage: true });
     }
   });
 }

@@ -65,7 +65,9 @@ export function chartData({ starts, end, layers, lines, single }: Mirrored): uPl
   const closed = (rates: Rates) => [...rates, rates.at(-1) ?? null];
   const up = stacked(layers.map((layer) => layer.in)).reverse();
   const down = single ? [] : stacked(layers.map((layer) => layer.out)).reverse();
-  const columns = [...up, ...down.map(negative), ...lines.flatMap((line) => [line.in, negative(line.out)])];
+  // uPlot draws no single step between gaps, and an area without height is none.
+  const areas = [...up, ...down.map(negative)].map((rates) => rates.map((value) => value ?? 0));
+  const columns = [...areas, ...lines.flatMap((line) => [line.in, negative(line.out)])];
   return [[...starts, end].map((time) => time / 1000), ...columns.map(closed)];
 }
 
@@ -133,6 +135,7 @@ function axes(colours: Colours, { unit }: Mirrored): uPlot.Axis[] {
   return [
     {
       ...look,
+      incrs: TIME_STEPS,
       values: (_, splits) => timeLabels(splits),
       label: zone,
       labelFont: colours.font,
@@ -149,6 +152,13 @@ function axes(colours: Colours, { unit }: Mirrored): uPlot.Axis[] {
     },
   ];
 }
+
+/** Distances between labels of times, in seconds: no less than a minute, because labels have minutes. */
+const TIME_STEPS = [
+  ...[1, 2, 5, 10, 15, 30].map((minutes) => minutes * 60),
+  ...[1, 2, 3, 6, 12].map((hours) => hours * 3600),
+  ...[1, 2, 3, 5, 7, 10, 15, 30, 60, 90, 180, 365, 730, 1825].map((days) => days * 86_400),
+];
 
 /** The date where it changes, otherwise the time of day. */
 function timeLabels(splits: number[]): string[] {

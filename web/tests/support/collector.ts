@@ -69,6 +69,7 @@ export class Collector {
       join(this.directory, "netflow.toml"),
       `dataDir = "data"
 flushInterval = "1s"
+clockLimit = "366d"
 [accounting]
 fields = ["proto", "srcip", "srcport", "srcas", "dstip", "dstport", "dstas", "inif", "outif"]
 [origins]

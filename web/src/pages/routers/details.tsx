@@ -76,7 +76,7 @@ export function Interfaces({ exporter }: Of) {
         rows={exporter.interfaces}
         columns={[
           { text: "Index", number: true, cell: (row) => row.index },
-          { text: "Name", cell: (row) => row.name },
+          { text: "Name", wrap: true, cell: (row) => row.name },
           { text: "Description", wrap: true, cell: (row) => row.description },
           { text: "Speed", number: true, cell: (row) => (row.speed ? `${rounded(row.speed)}bit/s` : "") },
           { text: "From", cell: (row) => row.source },
