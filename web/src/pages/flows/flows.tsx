@@ -165,7 +165,7 @@ function CoverageNotice({ coverage, view }: { coverage: Coverage; view: View }) 
 /** The command that sends the request. */
 export function commandOf(path: string): string {
   const parameters = new URLSearchParams(path.split("?")[1]);
-  const options = ["exporter", "from", "to", "by", "every", "sum"].flatMap((name) => {
+  const options = ["exporter", "last", "from", "to", "by", "every", "sum"].flatMap((name) => {
     const value = parameters.get(name);
     return value ? [`--${name} ${word(value)}`] : [];
   });

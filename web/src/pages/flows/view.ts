@@ -57,10 +57,17 @@ export function stepOf(length: number): string {
   return STEPS.find((step) => length / (lengthOf(step) ?? 1) <= MOST_STEPS) ?? "1d";
 }
 
-/** The path of the request; `from` and `to` are those of the range at present. */
+/** The time of the request: flows are found to the second, so a range that ends now does not end with a whole minute. */
+function timesOf(range: Range, now: number): Record<string, string> {
+  if ("last" in range && /[smhd]$/.test(range.last)) return { last: range.last };
+  const { from, to } = spanOf(range, now);
+  return { from: minuteText(from), to: minuteText(to) };
+}
+
+/** The path of the request. */
 export function requestOf(view: View, now: number): string {
   const { from, to } = spanOf(view.range, now);
-  const what = { filter: view.filter, exporter: view.exporter, from: minuteText(from), to: minuteText(to) };
+  const what = { filter: view.filter, exporter: view.exporter, ...timesOf(view.range, now) };
   if (view.shown === "rows") return `/flows${query({ ...what, n: 100, names: 1, cursor: view.cursor })}`;
   const every = stepOf(to - from);
   return `/flows/series${query({ ...what, by: view.by, sum: view.sum === "bytes" ? null : view.sum, n: view.groups, every, names: 1 })}`;
