@@ -20,6 +20,20 @@ test("after a login the page of the URL is shown, and logging out ends it", asyn
   await expect(page.getByLabel("signKey")).toBeVisible();
 });
 
+test("the link of netflow web logs in once", async ({ page, collector }) => {
+  test.skip(!collector.hasSessions, "the proxy has no tickets");
+  const problems = await watched(page, collector.page);
+  const link = /#ticket=\S+/.exec(await collector.netflow("web"))?.[0];
+  await page.goto(`${collector.page}/web/status${link}`);
+  await expect(page.getByRole("heading", { name: "Status" })).toBeVisible();
+  await expect(page).toHaveURL(`${collector.page}/web/status`);
+  await page.context().clearCookies();
+  await page.goto("about:blank");
+  await page.goto(`${collector.page}/web/status${link}`);
+  await expect(page.getByRole("alert")).toContainText("the link was used");
+  expect(problems).toEqual([]);
+});
+
 test("a session that ends asks for a login, and continues at the same URL", async ({ user, collector }) => {
   const url = `${collector.page}/web/traffic?prefix=${PREFIX}&${rangeOf(collector)}&by=proto`;
   await user.goto(url);

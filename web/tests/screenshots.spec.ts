@@ -9,7 +9,7 @@ const PAGES = {
   now: "/web/now",
   traffic: `/web/traffic?prefix=${OWN}&last=24h`,
   flows: `/web/flows?filter=net+${OWN}&last=2m&by=srcip,dstport`,
-  ways: `/web/flows?filter=net+${OWN}&last=1h&by=srcas,dstport,dstip&show=ways`,
+  ways: `/web/flows?filter=net+${OWN}&last=1h&by=srcip,dstport,dstip&show=ways`,
   router: "/web/routers/127.0.0.2",
   billing: `/web/billing?prefix=${OWN}`,
   status: "/web/status",

@@ -38,8 +38,9 @@ export function NowPage() {
 
 function HourPanel({ hour, live }: { hour: Hour; live: Live | undefined }) {
   const chart = useMemo(() => chartOf(hour), [hour]);
-  const last = (key: "in" | "out") =>
-    chart.layers.reduce((sum, layer) => sum + (layer[key].findLast((value) => value !== null) ?? 0), 0);
+  // The last minute of which anything is known, of all networks.
+  const minute = hour.starts.findLastIndex((_, step) => chart.layers.some((layer) => layer.in[step] !== null));
+  const last = (key: "in" | "out") => chart.layers.reduce((sum, layer) => sum + (layer[key][minute] ?? 0), 0);
   const flows = live?.routers.reduce((sum, router) => sum + (router.flowsPerSecond ?? 0), 0);
   const inward = rateText(last("in"), "bits");
   const outward = rateText(last("out"), "bits");

@@ -81,7 +81,7 @@ function Verdict({ problems, status }: { problems: string[]; status: Status }) {
         data-verdict={problems.length === 0 ? "good" : "bad"}
       >
         <span class={`dot ${problems.length === 0 ? "dot-good" : "dot-bad"}`} aria-hidden="true" />
-        {problems.length === 0 ? "Everything is counted, and all ledgers balance." : "Something is wrong."}
+        {problems.length === 0 ? "Nothing is wrong: all ledgers balance." : "Something is wrong."}
       </p>
       {problems.length > 0 && (
         <ul>
