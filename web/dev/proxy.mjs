@@ -77,7 +77,7 @@ function file(response, name) {
 function session(request, path, body, response) {
   const who = { authKey: keys.authKey, name: "admin", role: "admin", senders: null };
   if (path === "/session/nonce") {
-    const nonce = randomBytes(16).toString("hex");
+    const nonce = `login-${randomBytes(32).toString("hex")}`;
     nonces.add(nonce);
     return json(response, 200, { nonce });
   }

@@ -23,6 +23,9 @@ export function sign(signKey: string, nonce: string): string {
 
 export async function logIn(authKey: string, signKey: string): Promise<void> {
   const { nonce } = await get<{ nonce: string }>("/session/nonce");
+  // Requests are signed with the same key: what else a false collector wants to have signed could be one.
+  if (!/^login-[0-9a-f]{64}$/.test(nonce))
+    throw new Error("The collector sent no nonce of a login. Is it the right one?");
   begin(await request<Session>("POST", "/session", { authKey, nonce, sign: sign(signKey, nonce) }));
 }
 
