@@ -21,6 +21,7 @@
 //! | `auth/login` | how a session begins and ends |
 //! | `auth/challenges` | the nonces that a login signs |
 //! | `auth/tokens` | sessions and tickets: secrets instead of a key |
+//! | `auth/proxy` | users that a proxy has logged in |
 //! | `auth/cookie` | the cookie of a session, and who may send it |
 
 mod challenges;
@@ -29,6 +30,7 @@ mod failures;
 mod keys;
 mod login;
 mod nonces;
+mod proxy;
 mod signature;
 mod tokens;
 
@@ -40,7 +42,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{MatchedPath, Query, Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, Uri, request};
+use axum::http::{Extensions, HeaderMap, Method, StatusCode, Uri, request};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
@@ -110,8 +112,10 @@ pub(crate) struct Encrypted(pub(crate) bool);
 #[derive(Clone, Debug)]
 pub(crate) struct Bearer {
     pub(crate) key: Key,
-    /// The token of its session; `None` if it is signed.
+    /// The token of its session, if it has one.
     pub(crate) session: Option<String>,
+    /// Whether it is signed with the key.
+    pub(crate) is_signed: bool,
 }
 
 /// The credentials of a request.
@@ -148,10 +152,13 @@ struct Admitted {
 }
 
 /// Passes a request on, with its body read, if it is signed.
-pub(crate) async fn authenticate(State(api): State<Api>, request: Request, next: Next) -> Response {
+pub(crate) async fn authenticate(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let (begun, route) = (Instant::now(), request.extensions().get::<MatchedPath>().cloned());
-    let client = request.extensions().get::<Client>().map(|client| client.0);
+    let client = client_of(request.extensions());
+    if api.is_proxied_tls(request.headers(), client) {
+        request.extensions_mut().insert(Encrypted(true));
+    }
     let connection = request.extensions().get::<Connection>().cloned();
     let stranger = stranger(client);
     let (response, party) = if api.is_public(&request) {
@@ -179,6 +186,10 @@ pub(crate) async fn authenticate(State(api): State<Api>, request: Request, next:
     answers::counted(headers::secured(response), &api.unread, party, leave).await
 }
 
+fn client_of(extensions: &Extensions) -> Option<IpAddr> {
+    extensions.get::<Client>().map(|Client(client)| *client)
+}
+
 /// The party of a client that has not authenticated.
 fn stranger(client: Option<IpAddr>) -> Party {
     Party::Stranger(client.map_or(Ipv4Addr::UNSPECIFIED.into(), network))
@@ -190,10 +201,16 @@ async fn answer(next: Next, request: Request) -> Response {
 
 async fn admit(api: &Api, request: Request, stranger: Party) -> Result<Admitted, Error> {
     let (parts, body) = request.into_parts();
-    let session = if is_signed(&parts.headers, &parts.uri) { None } else { cookie::token(&parts).map(str::to_owned) };
-    let (key, body, place) = match &session {
-        Some(_) => admit_session(api, &parts, body).await?,
-        None => admit_signed(api, &parts, body, stranger).await?,
+    let is_signed = is_signed(&parts.headers, &parts.uri);
+    let user = if is_signed { None } else { api.key_of_user(&parts.headers, client_of(&parts.extensions))? };
+    let session = if is_signed || user.is_some() { None } else { cookie::token(&parts).map(str::to_owned) };
+    let (key, body, place) = match (user, &session) {
+        (Some(user), _) => admit_browser(api, user, &parts, body).await?,
+        (None, Some(_)) => {
+            let key = api.key_of_session(&parts).ok_or_else(|| unauthorized(ENDED))?;
+            admit_browser(api, key, &parts, body).await?
+        }
+        (None, None) => admit_signed(api, &parts, body, stranger).await?,
     };
     let removes_sender = parts.method == Method::DELETE && body.is_empty();
     key.permit(&parts.method, parts.uri.path(), removes_sender)?;
@@ -203,7 +220,7 @@ async fn admit(api: &Api, request: Request, stranger: Party) -> Result<Admitted,
     let (party, senders) = (key.party(), key.senders());
     let mut request = Request::from_parts(parts, Body::from(body));
     request.extensions_mut().insert(party);
-    request.extensions_mut().insert(Bearer { key: key.clone(), session });
+    request.extensions_mut().insert(Bearer { key: key.clone(), session, is_signed });
     if let Some(senders) = senders {
         request.extensions_mut().insert(senders);
     }
@@ -242,13 +259,13 @@ async fn admit_signed<'a>(
     Ok((key, body, place))
 }
 
-/// The same for a request with the cookie of a session.
-async fn admit_session<'a>(
-    api: &'a Api,
+/// The same for a request of a browser, whose session or user has this key.
+async fn admit_browser<'a>(
+    api: &Api,
+    key: &'a Key,
     parts: &request::Parts,
     body: Body,
 ) -> Result<(&'a Key, Bytes, Option<Turn>), Error> {
-    let key = api.key_of_session(parts).ok_or_else(|| unauthorized(ENDED))?;
     cookie::require_own_page(parts)?;
     let place = body_turn(api, body.is_end_stream(), key.party()).await?;
     let (body, _) = read_in_time(BodyDigest::None, body).await?;

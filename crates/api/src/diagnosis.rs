@@ -10,7 +10,7 @@ use flow::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::Mutex;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::Api;
 use crate::error::Error;
@@ -20,6 +20,9 @@ use crate::routes::status::UnknownView;
 
 /// How old a diagnosis is at most.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(30);
+
+/// How long the store may take.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Finds what is wrong.
 pub trait Examine: Debug + Send + Sync {
@@ -93,7 +96,8 @@ impl Api {
 
     async fn examined_answers(&self) -> Result<ExaminedAnswers, Error> {
         let status = json(self.status_view().await?);
-        let senders = self.in_force().await.ok().map(|in_force| in_force.senders.into_iter());
+        let in_force = timeout(PATIENCE, self.in_force()).await.ok().and_then(Result::ok);
+        let senders = in_force.map(|in_force| in_force.senders.into_iter());
         let view = self.view()?;
         Ok(ExaminedAnswers {
             status,

@@ -67,7 +67,7 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::Method;
 use axum::middleware;
 use axum::routing::{get, post};
-use flow::Networks;
+use flow::{Networks, Prefix};
 use storage::registrations::OPERATOR;
 use storage::{InForce, Sender, Stated, Store, StoreError};
 use tokio::sync::Notify;
@@ -126,6 +126,8 @@ pub struct Api {
     open_metrics: bool,
     /// Whether the web interface is served, with what belongs to it.
     web: bool,
+    /// The proxies that log users in.
+    proxies: Arc<[Prefix]>,
     /// Networks and senders of the configuration.
     stated: Arc<Stated>,
 }
@@ -154,6 +156,7 @@ impl Api {
             flow_archive: None,
             open_metrics: true,
             web: false,
+            proxies: Arc::default(),
             stated: Arc::default(),
         }
     }
@@ -235,6 +238,12 @@ impl Api {
     #[must_use]
     pub fn with_web(self) -> Self {
         Self { web: true, ..self }
+    }
+
+    /// With the web interface, trusts proxies in these networks: the header `Remote-User` of their requests names the key.
+    #[must_use]
+    pub fn trusting(self, proxies: Vec<Prefix>) -> Self {
+        Self { proxies: proxies.into(), ..self }
     }
 
     /// Whether a request needs no credentials.

@@ -11,6 +11,7 @@
 //! | `config/value.rs` | values as a file or a variable holds them, and how they become addresses, numbers, lists |
 //! | `config/archive.rs` | the settings of the archive of flows |
 //! | `config/bmp.rs` | the settings of BMP sessions |
+//! | `config/http.rs` | the settings of the REST interface and the web interface |
 //! | `config/unit.rs` | durations and sizes: `10s`, `7d`, `8MiB` |
 //! | `config/source.rs` | a file or the environment to keys with values |
 //! | `config/interface_settings.rs` | what interfaces of routers are called |
@@ -22,6 +23,7 @@ mod archive;
 mod bmp;
 pub(crate) mod document;
 mod error;
+mod http;
 mod interface_settings;
 mod key;
 mod mapping;
@@ -48,6 +50,7 @@ pub(crate) use archive::Archive;
 pub(crate) use bmp::Bmp;
 pub(crate) use error::ConfigError;
 use flow::{Network, Prefix};
+pub(crate) use http::Http;
 use interface_settings::InterfaceSettings;
 use journal::Sync;
 pub(crate) use key::Key;
@@ -185,15 +188,6 @@ pub(crate) struct Tls {
     pub(crate) certificate: Option<PathBuf>,
     /// `key`: its private key, a PEM file; `None` for no TLS.
     pub(crate) key: Option<PathBuf>,
-}
-
-/// The REST interface.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Http {
-    /// `listen`: its listen address.
-    pub(crate) listen: SocketAddr,
-    /// `web`: whether the web interface is served there.
-    pub(crate) web: bool,
 }
 
 /// NetFlow and IPFIX.
@@ -337,7 +331,7 @@ impl Default for Config {
                 name_memory: 128 * 1024 * 1024,
             },
             admin: Admin::default(),
-            http: Http { listen: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 8080), web: true },
+            http: Http::default(),
             netflow: Netflow {
                 listen: everywhere(&[2055, 4739]),
                 calculate_samples: true,

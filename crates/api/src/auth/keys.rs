@@ -267,6 +267,11 @@ impl Keys {
         self.keys.get(found as usize).map(|key| (key, known))
     }
 
+    /// The key with this name.
+    pub(super) fn named(&self, name: &str) -> Option<&Key> {
+        self.keys.iter().find(|key| key.name == name)
+    }
+
     /// The key with this mark.
     pub(super) fn marked(&self, mark: KeyMark) -> Option<&Key> {
         self.keys.iter().find(|key| key.mark() == mark)

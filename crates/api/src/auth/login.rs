@@ -18,7 +18,7 @@ use super::keys::{Key, KeySenders};
 use super::nonces::Use;
 use super::signature::parse_hex;
 use super::tokens::Tokens;
-use super::{BodyDigest, Client, read, stranger, unauthorized};
+use super::{BodyDigest, client_of, read, stranger, unauthorized};
 use crate::error::Error;
 use crate::{Api, BODY_TIMEOUT};
 
@@ -125,7 +125,7 @@ impl Api {
     pub(crate) async fn log_in(&self, request: Request) -> Result<Response, Error> {
         let (parts, body) = request.into_parts();
         cookie::require_own_page(&parts)?;
-        let client = parts.extensions.get::<Client>().map(|client| client.0);
+        let client = client_of(&parts.extensions);
         let _place = self.queues.body(stranger(client)).await?;
         let login = read_login(body).await?;
         let key = match login {

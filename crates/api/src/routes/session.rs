@@ -94,7 +94,7 @@ pub(crate) async fn ticket(
     parameters: Parameters,
 ) -> Result<Json<Ticket>, Error> {
     parameters.only(&[])?;
-    if bearer.session.is_some() {
+    if !bearer.is_signed {
         return Err(Error::Forbidden("a ticket needs a signed request: a session must not outlive its end".into()));
     }
     Ok(Json(Ticket { ticket: api.ticket(&bearer.key)? }))

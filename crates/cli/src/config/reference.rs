@@ -165,6 +165,8 @@ pub(crate) const KEYS: &[Key] = &[
         "Listen address of the REST interface. Requests are signed, but encrypted only with [admin.tls] or a TLS proxy: use either when clients connect over a network."),
     live("http.web", |config| ValueKind::Switch(&mut config.http.web),
         "Whether the web interface is served there; its users log in with a key."),
+    live("http.trustedProxies", |config| ValueKind::Prefixes(&mut config.http.trusted_proxies),
+        "Networks of proxies that log the users of the web interface in: a request from there with the header Remote-User has the rights of the key of that name in admin.keysFile. Such a proxy must remove this header, and X-Forwarded-Proto, from what its clients send."),
     live("netflow.listen", |config| ValueKind::Addresses(&mut config.netflow.listen),
         "Listen addresses for NetFlow and IPFIX."),
     live("netflow.calculateSamples", |config| ValueKind::Switch(&mut config.netflow.calculate_samples),

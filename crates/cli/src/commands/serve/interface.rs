@@ -134,7 +134,8 @@ pub(super) fn interface(
 fn configured(interface: Api, config: &Config) -> Api {
     let interface = interface.keeping(config.keep().periods).stating(Arc::new(config.stated()));
     let interface = interface.examined_by(Arc::new(Resident::new(config)));
-    let interface = if config.http.web { interface.with_web() } else { interface };
+    let interface =
+        if config.http.web { interface.with_web().trusting(config.http.trusted_proxies.clone()) } else { interface };
     if config.admin.open_metrics { interface } else { interface.with_signed_metrics() }
 }
 
