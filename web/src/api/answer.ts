@@ -16,7 +16,7 @@ export function useAnswer<T>(key: string, load: (abort: AbortSignal) => Promise<
   const latest = useRef(load);
   latest.current = load;
   const round = reconnections.value;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the key stands for everything that load depends on
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the key has everything that load depends on
   useEffect(() => {
     const abort = new AbortController();
     const stop = () => {
