@@ -1,6 +1,7 @@
 # make run        builds and starts the collector with its embedded store; the program is target/quick/netflow.
 #                 FEATURES=cassandra,redis,tui includes the stores on the network
-# make test       all tests, with the real exporters, servers and readers that they need
+# make web        builds the web interface, which programs that are built afterwards contain
+# make test       all tests, with the real exporters, servers, readers and browser that they need
 # make lint       formatting, clippy, documentation, generated files, licences
 # make features   builds without each cargo feature, and of the fuzz targets
 # make bench      measurements            make soak     long tests            make fuzz     FUZZ_SECONDS for each target
@@ -21,16 +22,29 @@ DENY = target/tools/bin/cargo-deny
 # For what only root may do: installing packages, creating a namespace.
 SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: run test schemathesis test-archive lint features bench soak bless deb test-deb test-image fuzz test-packages
+.PHONY: run web test schemathesis test-archive lint features bench soak bless deb test-deb test-image fuzz test-packages
 
 # The cargo features of the program.
 FEATURES ?= tui
 
 run:
+	@$(MAKE) --no-print-directory web || echo "without npm and its packages, the page only says how to build it" >&2
 	cargo run --profile quick --no-default-features --features "$(FEATURES)" -- serve
 
-test: test-packages
+web: web/dist/index.html
+
+web/dist/index.html: web/node_modules/.package-lock.json $(shell find web -name node_modules -prune -o -name dist -prune -o -type f -print)
+	cd web && npm run build
+	touch $@
+
+web/node_modules/.package-lock.json: web/package-lock.json
+	@command -v npm >/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends npm; }
+	cd web && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-audit --no-fund
+	touch $@
+
+test: test-packages web
 	ulimit -S -n 16384; cargo test --workspace
+	cd web && npm test
 
 # Tests the REST interface of a real collector against docs/openapi.json; a wheel from PyPI.
 SCHEMATHESIS = target/tools/bin/schemathesis
@@ -55,7 +69,8 @@ $(DUCKDB): | test-packages
 	target/tools/bin/pip install -q duckdb
 	touch $@
 
-lint: $(DENY)
+lint: $(DENY) web/node_modules/.package-lock.json
+	cd web && npm run lint && npm run check
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy -p storage --features cassandra-tls --all-targets -- -D warnings
@@ -118,16 +133,16 @@ bless:
 	cp target/package-files/configuration.md target/package-files/openapi.json docs/
 	NETFLOW_BLESS=1 cargo test -q -p cli --bin netflow live
 
-deb:
+deb: web
 	cargo build --release --locked
 	packaging/deb target/release/netflow
 
 # With the debug program, which `make test` has already built.
-test-deb: test-packages
+test-deb: test-packages web
 	cargo build -q
 	package=$$(packaging/deb target/debug/netflow) && $(SUDO) packaging/test-deb "$$package" && $(SUDO) packaging/test-systemd "$$package"
 
-test-image:
+test-image: web
 	packaging/test-image
 
 FUZZ_SECONDS ?= 1200

@@ -4,6 +4,9 @@
 //! Version 1 is the original's: it signs the authKey or the body. With a query parameter `payload` (base64), that text is
 //! signed; without a body, it is the body. Version 2 signs the whole request with its time, and is valid once.
 //!
+//! Instead of a signature, a request of the web interface carries the cookie of a session, which a login has begun. It permits
+//! what the key permits that logged in.
+//!
 //! The body is read here, bounded in size and time, because it may be signed. A stranger learns which part of the
 //! credentials is missing or malformed, never which one is wrong: neither from the answer nor from its latency. So the body
 //! of a request with an unknown authKey is read, kept and signed like any other. `queues` bounds the number of bodies; only
@@ -15,11 +18,21 @@
 //! | `auth/signature` | both versions of signatures, and what they sign |
 //! | `auth/nonces` | the nonces of version 2 that were used |
 //! | `auth/failures` | how often a client may fail |
+//! | `auth/login` | how a session begins and ends |
+//! | `auth/challenges` | the nonces that a login signs |
+//! | `auth/tokens` | sessions and tickets: secrets instead of a key |
+//! | `auth/proxy` | users that a proxy has logged in |
+//! | `auth/cookie` | the cookie of a session, and who may send it |
 
+mod challenges;
+mod cookie;
 mod failures;
 mod keys;
+mod login;
 mod nonces;
+mod proxy;
 mod signature;
+mod tokens;
 
 use std::borrow::Cow;
 use std::io;
@@ -29,7 +42,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{MatchedPath, Query, Request, State};
-use axum::http::{Method, request};
+use axum::http::{Extensions, HeaderMap, Method, StatusCode, Uri, request};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
@@ -50,6 +63,7 @@ use crate::{ANSWER_TIMEOUT, Api, BODY_LIMIT_BYTES, BODY_TIMEOUT, answers, header
 use failures::Failures;
 pub(crate) use keys::KeySenders;
 pub use keys::{EmptyKey, Key, Keys, Role, Signatures};
+pub(crate) use login::{Login, SessionView, Sessions};
 use nonces::{Moment, NonceStore, Use, WINDOW_SECONDS};
 use signature::{Signature, Signed, Stamp};
 
@@ -59,11 +73,17 @@ pub(crate) struct RequestHistory {
     started: Instant,
     nonces: NonceStore,
     failures: Failures,
+    sessions: Sessions,
 }
 
 impl Default for RequestHistory {
     fn default() -> Self {
-        Self { started: Instant::now(), nonces: NonceStore::default(), failures: Failures::default() }
+        Self {
+            started: Instant::now(),
+            nonces: NonceStore::default(),
+            failures: Failures::default(),
+            sessions: Sessions::default(),
+        }
     }
 }
 
@@ -83,6 +103,20 @@ impl RequestHistory {
 /// The address of the client.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Client(pub(crate) IpAddr);
+
+/// Whether the request arrived over TLS.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Encrypted(pub(crate) bool);
+
+/// Whose request it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Bearer {
+    pub(crate) key: Key,
+    /// The token of its session, if it has one.
+    pub(crate) session: Option<String>,
+    /// Whether it is signed with the key.
+    pub(crate) is_signed: bool,
+}
 
 /// The credentials of a request.
 struct Credentials<'a> {
@@ -106,6 +140,7 @@ const OTHER_BODY: &str = "the body differs from the signed payload: send no body
 const ONLY_V2: &str = "only signatures of version 2 are accepted (admin.signature)";
 const CHANGES_ONLY_V2: &str = "changes need a signature of version 2 (admin.signature)";
 const HEADER_ONLY: &str = "send a signature of version 2 in the header X-Io-Sign: it covers the query";
+const ENDED: &str = "the session has ended: log in again";
 const USED: &str = "this request was already used: sign it again with a new nonce";
 
 /// A request that may be answered.
@@ -117,15 +152,21 @@ struct Admitted {
 }
 
 /// Passes a request on, with its body read, if it is signed.
-pub(crate) async fn authenticate(State(api): State<Api>, request: Request, next: Next) -> Response {
+pub(crate) async fn authenticate(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let (begun, route) = (Instant::now(), request.extensions().get::<MatchedPath>().cloned());
-    let client = request.extensions().get::<Client>().map(|client| client.0);
+    let client = client_of(request.extensions());
+    if api.is_proxied_tls(request.headers(), client) {
+        request.extensions_mut().insert(Encrypted(true));
+    }
     let connection = request.extensions().get::<Connection>().cloned();
-    let stranger = Party::Stranger(client.map_or(Ipv4Addr::UNSPECIFIED.into(), network));
-    let (response, party) = if api.is_public(&path) {
+    let stranger = stranger(client);
+    let (response, party) = if api.is_public(&request) {
         // It must not occupy a place that a client with a key needs.
-        (answer(next, request).await, stranger)
+        let response = answer(next, request).await;
+        let has_failed = response.status() == StatusCode::UNAUTHORIZED;
+        let is_allowed = !has_failed || api.history.failures.note(client, Instant::now());
+        (if is_allowed { response } else { Error::TooManyFailures.into_response() }, stranger)
     } else {
         match admit(&api, request, stranger).await {
             Ok(Admitted { request, party, _body }) => {
@@ -145,46 +186,111 @@ pub(crate) async fn authenticate(State(api): State<Api>, request: Request, next:
     answers::counted(headers::secured(response), &api.unread, party, leave).await
 }
 
+fn client_of(extensions: &Extensions) -> Option<IpAddr> {
+    extensions.get::<Client>().map(|Client(client)| *client)
+}
+
+/// The party of a client that has not authenticated.
+fn stranger(client: Option<IpAddr>) -> Party {
+    Party::Stranger(client.map_or(Ipv4Addr::UNSPECIFIED.into(), network))
+}
+
 async fn answer(next: Next, request: Request) -> Response {
     timeout(ANSWER_TIMEOUT, next.run(request)).await.unwrap_or_else(|_| Error::Unavailable.into_response())
 }
 
 async fn admit(api: &Api, request: Request, stranger: Party) -> Result<Admitted, Error> {
     let (parts, body) = request.into_parts();
-    let credentials = Credentials::of(&parts)?;
-    let signed = Signed::parse(&credentials.sign).ok_or_else(|| unauthorized(NO_SIGNATURE))?;
-    let (key, known) = api.keys.find(&credentials.auth_key).ok_or_else(|| unauthorized(WRONG))?;
-    let claimed = if bool::from(known) { key.party() } else { stranger };
-    let place = if body.is_end_stream() { None } else { Some(api.queues.body(claimed).await?) };
-    let digest = match signed {
-        Signed::V1(_) => BodyDigest::Signed(key.sign.clone()),
-        Signed::V2(_) => BodyDigest::Plain(Sha256::new()),
-    };
-    let (body, body_digest) = timeout(BODY_TIMEOUT, read(digest, body)).await.map_err(|_| Error::RequestTimeout)??;
-    let body = match signed {
-        Signed::V1(signature) => {
-            let body = verify_v1(key, known, signature, &credentials, body, body_digest)?;
-            accept_v1(api.keys.signatures, &parts)?;
-            body
+    let is_signed = is_signed(&parts.headers, &parts.uri);
+    let user = if is_signed { None } else { api.key_of_user(&parts.headers, client_of(&parts.extensions))? };
+    let session = if is_signed || user.is_some() { None } else { cookie::token(&parts).map(str::to_owned) };
+    let (key, body, place) = match (user, &session) {
+        (Some(user), _) => admit_browser(api, user, &parts, body).await?,
+        (None, Some(_)) => {
+            let key = api.key_of_session(&parts).ok_or_else(|| unauthorized(ENDED))?;
+            admit_browser(api, key, &parts, body).await?
         }
-        Signed::V2(stamp) => {
-            verify_v2(key, known, &stamp, &parts, body_digest)?;
-            accept_stamp(&api.history, key, &stamp)?;
-            body
-        }
+        (None, None) => admit_signed(api, &parts, body, stranger).await?,
     };
     let removes_sender = parts.method == Method::DELETE && body.is_empty();
     key.permit(&parts.method, parts.uri.path(), removes_sender)?;
     if !matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS) {
-        tracing::debug!(key = key.name(), method = %parts.method, path = parts.uri.path(), "signed");
+        tracing::debug!(key = key.name(), method = %parts.method, path = parts.uri.path(), "admitted");
     }
     let (party, senders) = (key.party(), key.senders());
     let mut request = Request::from_parts(parts, Body::from(body));
     request.extensions_mut().insert(party);
+    request.extensions_mut().insert(Bearer { key: key.clone(), session, is_signed });
     if let Some(senders) = senders {
         request.extensions_mut().insert(senders);
     }
     Ok(Admitted { request, party, _body: place })
+}
+
+/// The key that a request is signed with, and the body; the turn of the body is kept until the request is answered.
+async fn admit_signed<'a>(
+    api: &'a Api,
+    parts: &request::Parts,
+    body: Body,
+    stranger: Party,
+) -> Result<(&'a Key, Bytes, Option<Turn>), Error> {
+    let credentials = Credentials::of(parts)?;
+    let signed = Signed::parse(&credentials.sign).ok_or_else(|| unauthorized(NO_SIGNATURE))?;
+    let (key, known) = api.keys.find(&credentials.auth_key).ok_or_else(|| unauthorized(WRONG))?;
+    let claimed = if bool::from(known) { key.party() } else { stranger };
+    let place = body_turn(api, body.is_end_stream(), claimed).await?;
+    let digest = match signed {
+        Signed::V1(_) => BodyDigest::Signed(key.sign.clone()),
+        Signed::V2(_) => BodyDigest::Plain(Sha256::new()),
+    };
+    let (body, body_digest) = read_in_time(digest, body).await?;
+    let body = match signed {
+        Signed::V1(signature) => {
+            let body = verify_v1(key, known, signature, &credentials, body, body_digest)?;
+            accept_v1(api.keys.signatures, parts)?;
+            body
+        }
+        Signed::V2(stamp) => {
+            verify_v2(key, known, &stamp, parts, body_digest)?;
+            accept_stamp(&api.history, key, &stamp)?;
+            body
+        }
+    };
+    Ok((key, body, place))
+}
+
+/// The same for a request of a browser, whose session or user has this key.
+async fn admit_browser<'a>(
+    api: &Api,
+    key: &'a Key,
+    parts: &request::Parts,
+    body: Body,
+) -> Result<(&'a Key, Bytes, Option<Turn>), Error> {
+    cookie::require_own_page(parts)?;
+    let place = body_turn(api, body.is_end_stream(), key.party()).await?;
+    let (body, _) = read_in_time(BodyDigest::None, body).await?;
+    Ok((key, body, place))
+}
+
+/// The turn of a body, if there is one.
+async fn body_turn(api: &Api, is_empty: bool, party: Party) -> Result<Option<Turn>, Error> {
+    if is_empty { Ok(None) } else { api.queues.body(party).await.map(Some) }
+}
+
+async fn read_in_time(digest: BodyDigest, body: Body) -> Result<(Bytes, [u8; 32]), Error> {
+    timeout(BODY_TIMEOUT, read(digest, body, BODY_LIMIT_BYTES)).await.map_err(|_| Error::RequestTimeout)?
+}
+
+/// Whether a request has the credentials of a signed one, right or wrong.
+pub(crate) fn is_signed(headers: &HeaderMap, uri: &Uri) -> bool {
+    headers.contains_key("x-io-auth")
+        || headers.contains_key("x-io-sign")
+        || query(uri).iter().any(|(name, _)| name == "auth" || name == "sign")
+}
+
+/// The parameters of the query; none if it is malformed.
+fn query(uri: &Uri) -> Vec<(String, String)> {
+    Query::try_from_uri(uri).map_or_else(|_| Vec::new(), |query| query.0)
 }
 
 fn unauthorized(message: &str) -> Error {
@@ -275,6 +381,8 @@ enum BodyDigest {
     Signed(Hmac<Sha256>),
     /// Its SHA-256, for version 2.
     Plain(Sha256),
+    /// Nothing, for a session.
+    None,
 }
 
 impl BodyDigest {
@@ -282,6 +390,7 @@ impl BodyDigest {
         match self {
             Self::Signed(sign) => sign.update(data),
             Self::Plain(digest) => Digest::update(digest, data),
+            Self::None => {}
         }
     }
 
@@ -289,13 +398,13 @@ impl BodyDigest {
         match self {
             Self::Signed(sign) => sign.finalize().into_bytes().into(),
             Self::Plain(digest) => digest.finalize().into(),
+            Self::None => [0; 32],
         }
     }
 }
 
 /// Reads a body to its end and digests it.
-async fn read(mut digest: BodyDigest, mut body: Body) -> Result<(Bytes, [u8; 32]), Error> {
-    let limit = BODY_LIMIT_BYTES;
+async fn read(mut digest: BodyDigest, mut body: Body, limit: usize) -> Result<(Bytes, [u8; 32]), Error> {
     if body.size_hint().lower() > limit as u64 {
         return Err(Error::PayloadTooLarge(limit));
     }
@@ -316,8 +425,7 @@ async fn read(mut digest: BodyDigest, mut body: Body) -> Result<(Bytes, [u8; 32]
 impl<'a> Credentials<'a> {
     /// From the headers or, where one is absent, from the query.
     fn of(parts: &'a request::Parts) -> Result<Self, Error> {
-        let query =
-            Query::<Vec<(String, String)>>::try_from_uri(&parts.uri).map_or_else(|_| Vec::new(), |query| query.0);
+        let query = query(&parts.uri);
         let parameter = |name: &str| query.iter().find_map(|(key, value)| (key == name).then_some(value.as_str()));
         let credential = |header: &str, name: &str| match parts.headers.get(header) {
             Some(value) => Some(Cow::Borrowed(value.as_bytes())),

@@ -16,11 +16,17 @@ const ALWAYS: [(HeaderName, HeaderValue); 4] = [
 /// Nothing is loaded, executed or framed.
 const NOTHING: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// The response with these headers. A page may have a content security policy of its own.
+/// What the web interface may do: load its own files and ask the host that it is from, and no other host.
+pub(crate) const OWN_FILES: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data: blob:; \
+     font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+);
+
+/// The response with these headers. A page may have a content security policy of its own, and its files may be kept.
 pub(crate) fn secured(mut response: Response) -> Response {
     let headers = response.headers_mut();
     for (name, value) in ALWAYS {
-        headers.insert(name, value);
+        headers.entry(name).or_insert(value);
     }
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(NOTHING));
     response

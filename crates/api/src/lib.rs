@@ -4,7 +4,7 @@
 //! | file | what lives there |
 //! | --- | --- |
 //! | `routes/` | one file for each kind of resource |
-//! | `auth` | authentication: keys and signatures; reads the body |
+//! | `auth` | authentication: keys, signatures and sessions; reads the body |
 //! | `party` | who a request is from: everything limited is shared between parties |
 //! | `places` | a limited number of things; the party with the most gives way |
 //! | `turns` | a limited number of turns, for which parties wait in rotation |
@@ -20,6 +20,8 @@
 //! | `kept` | which ranges of time can be answered from what is kept |
 //! | `interface_names` | names of interfaces in the time of a question, and shares of their speed |
 //! | `json` | strict reading of bodies: every error names its path |
+//! | `diagnosis` | what is wrong, as `netflow doctor` finds it |
+//! | `now` | what happens now, in one picture for all that watch |
 //! | `naming` | names beside the numbers of an answer |
 //! | `parameters` | strict reading of queries |
 //! | `openapi` | the OpenAPI 3.1 document of the interface |
@@ -30,6 +32,7 @@ mod answers;
 mod auth;
 mod background;
 mod connections;
+mod diagnosis;
 mod error;
 mod flow_archive;
 mod headers;
@@ -38,6 +41,7 @@ mod json;
 mod kept;
 mod metrics;
 mod naming;
+mod now;
 mod openapi;
 mod parameters;
 mod party;
@@ -59,10 +63,11 @@ use std::time::Duration;
 use ::tap::Taps;
 use accounting::period::PerPeriod;
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::Method;
 use axum::middleware;
 use axum::routing::{get, post};
-use flow::Networks;
+use flow::{Networks, Prefix};
 use storage::registrations::OPERATOR;
 use storage::{InForce, Sender, Stated, Store, StoreError};
 use tokio::sync::Notify;
@@ -72,11 +77,14 @@ use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Pr
 use view::View;
 
 pub use auth::{EmptyKey, Key, Keys, Role, Signatures, sign};
+pub use diagnosis::{Examine, ExaminedAnswers, Finding};
 pub use flow_archive::FlowArchive;
 pub use openapi::openapi;
 pub use server::{HEADER_LIMIT_BYTES, HEADER_TIMEOUT, MAX_CONNECTIONS, Offer, serve};
 
-use routes::{billing, flows, health, index, networks, senders, series, stats, status, tap, top};
+use routes::{
+    billing, doctor, events, flows, health, index, networks, page, senders, series, session, stats, status, tap, top,
+};
 
 /// The largest body of a request; enough for about 20,000 prefixes.
 pub const BODY_LIMIT_BYTES: usize = 1024 * 1024;
@@ -102,6 +110,12 @@ pub struct Api {
     /// Limits reads of the store and other work that takes a processor.
     work_turns: Arc<work_turns::WorkTurns>,
     store_probe: Arc<store_probe::StoreProbe>,
+    now: Arc<now::Now>,
+    /// Finds what is wrong; `None` where nothing does.
+    doctor: Option<Arc<dyn Examine>>,
+    diagnosis: Arc<diagnosis::LastDiagnosis>,
+    /// The open streams of events.
+    streams: Arc<events::Streams>,
     /// Latencies of requests.
     requests: Arc<metrics::Requests>,
     /// The running collector that it belongs to, with its taps; `None` where there is only a store.
@@ -110,6 +124,10 @@ pub struct Api {
     flow_archive: Option<FlowArchive>,
     /// Whether `/metrics` needs no credentials.
     open_metrics: bool,
+    /// Whether the web interface is served, with what belongs to it.
+    web: bool,
+    /// The proxies that log users in.
+    proxies: Arc<[Prefix]>,
     /// Networks and senders of the configuration.
     stated: Arc<Stated>,
 }
@@ -129,10 +147,16 @@ impl Api {
             queues: Arc::default(),
             work_turns: Arc::default(),
             store_probe: Arc::default(),
+            now: Arc::default(),
+            doctor: None,
+            diagnosis: Arc::default(),
+            streams: Arc::default(),
             requests: Arc::default(),
             collector: None,
             flow_archive: None,
             open_metrics: true,
+            web: false,
+            proxies: Arc::default(),
             stated: Arc::default(),
         }
     }
@@ -204,9 +228,38 @@ impl Api {
         Self { open_metrics: false, ..self }
     }
 
-    /// Whether a path needs no credentials.
-    fn is_public(&self, path: &str) -> bool {
-        matches!(path, "/healthz" | "/readyz") || self.open_metrics && path == "/metrics"
+    /// Also shows what this finds wrong.
+    #[must_use]
+    pub fn examined_by(self, doctor: Arc<dyn Examine>) -> Self {
+        Self { doctor: Some(doctor), ..self }
+    }
+
+    /// Also serves the web interface.
+    #[must_use]
+    pub fn with_web(self) -> Self {
+        Self { web: true, ..self }
+    }
+
+    /// With the web interface, trusts proxies in these networks: the header `Remote-User` of their requests names the key.
+    #[must_use]
+    pub fn trusting(self, proxies: Vec<Prefix>) -> Self {
+        Self { proxies: proxies.into(), ..self }
+    }
+
+    /// Whether a request needs no credentials.
+    fn is_public(&self, request: &Request) -> bool {
+        let path = request.uri().path();
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+        match path {
+            "/healthz" | "/readyz" => true,
+            "/metrics" => self.open_metrics,
+            _ if !self.web => false,
+            // With credentials, it checks them.
+            "/" => reads && !auth::is_signed(request.headers(), request.uri()),
+            "/web" | "/session/nonce" => reads,
+            "/session" => request.method() == Method::POST,
+            _ => reads && (path.starts_with("/web/") || path.starts_with("/assets/")),
+        }
     }
 
     /// This interface, to be served with [`serve`], encrypted if there is a TLS configuration.
@@ -234,7 +287,6 @@ impl Api {
             .route("/flows/series", get(flows::series))
             .route_layer(middleware::from_fn_with_state(self.clone(), queues::flows));
         let requests = Router::new()
-            .route("/", get(index::show))
             .route("/senders", get(senders::list))
             .route("/senders/{sender}", get(senders::show).put(senders::add).delete(senders::remove))
             .route("/networks", get(networks::list))
@@ -243,7 +295,9 @@ impl Api {
             .route("/exporters", get(status::exporters))
             .route("/exporters/{sender}", get(status::exporter))
             .route("/unknown", get(status::unknown))
+            .route("/doctor", get(doctor::show))
             .route("/tap", get(tap::show))
+            .route("/events", get(events::show))
             .route("/openapi.json", get(openapi::show))
             .route("/openapi.html", get(openapi::show_page))
             .route_layer(middleware::from_fn_with_state(self.clone(), queues::requests));
@@ -251,10 +305,13 @@ impl Api {
             .route("/healthz", get(health::alive))
             .route("/readyz", get(health::ready))
             .route("/metrics", get(health::metrics));
+        let web = if self.web { web_routes() } else { Router::new() };
         questions
             .merge(flows)
             .merge(requests)
             .merge(health)
+            .merge(web)
+            .route("/", get(index::show))
             .fallback(routes::unknown_path)
             .method_not_allowed_fallback(routes::other_method)
             // `auth` bounds the body.
@@ -263,4 +320,16 @@ impl Api {
             .layer(CompressionLayer::new().compress_when(compressed))
             .with_state(self)
     }
+}
+
+/// The web interface, and its sessions.
+fn web_routes() -> Router<Api> {
+    Router::new()
+        .route("/web", get(page::show))
+        .route("/web/", get(page::show))
+        .route("/web/{*page}", get(page::show))
+        .route("/assets/{name}", get(page::asset))
+        .route("/session/nonce", get(session::nonce))
+        .route("/session", get(session::show).post(session::log_in).delete(session::log_out))
+        .route("/session/ticket", post(session::ticket))
 }

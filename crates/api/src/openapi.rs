@@ -15,18 +15,21 @@ use utoipa::{Modify, OpenApi};
 
 use crate::error::Error;
 use crate::headers::policy_with_style;
-use crate::routes::{billing, flows, health, index, networks, senders, series, stats, status, tap, top};
+use crate::routes::{
+    billing, doctor, events, flows, health, index, networks, senders, series, session, stats, status, tap, top,
+};
 
 /// All routes.
 #[derive(OpenApi)]
 #[openapi(
     info(title = "netflow", description = "netflow collector API; see docs/rest.md. Requests carry the authKey in X-Io-Auth, and in X-Io-Sign the \
-            hexadecimal HMAC-SHA256, made with the signKey, of the authKey, of the body, or (version 2) of the whole request."),
+            hexadecimal HMAC-SHA256, made with the signKey, of the authKey, of the body, or (version 2) of the whole request. A request \
+            of the web interface carries the cookie of a session instead."),
     paths(
         index::show, senders::list, senders::show, senders::add, senders::remove, networks::list,
         networks::show, networks::put, networks::remove, stats::show, top::show, series::show,
-        billing::show, stats::show_sum, top::show_sum, series::show_sum, billing::show_sum, flows::rows, flows::top, flows::series, status::show, status::exporters, status::exporter, status::unknown, tap::show, health::alive,
-        health::ready, health::metrics
+        billing::show, stats::show_sum, top::show_sum, series::show_sum, billing::show_sum, flows::rows, flows::top, flows::series, status::show, status::exporters, status::exporter, status::unknown, doctor::show, tap::show, events::show, health::alive,
+        health::ready, health::metrics, session::nonce, session::log_in, session::show, session::log_out, session::ticket
     ),
     components(schemas(crate::error::Body)),
     modifiers(&Signed, &Refused)

@@ -1,13 +1,17 @@
 //! The routes: one file for each kind of resource, and here what they share.
 
 pub(crate) mod billing;
+pub(crate) mod doctor;
+pub(crate) mod events;
 pub(crate) mod flows;
 pub(crate) mod health;
 pub(crate) mod index;
 pub(crate) mod networks;
+pub(crate) mod page;
 pub(crate) mod remarks;
 pub(crate) mod senders;
 pub(crate) mod series;
+pub(crate) mod session;
 pub(crate) mod stats;
 pub(crate) mod status;
 pub(crate) mod tap;
@@ -33,7 +37,7 @@ use crate::json::Quoted;
 pub(crate) async fn unknown_path(uri: Uri) -> Error {
     Error::NotFound(format!(
         "no such path: {}; the paths are /, /senders, /senders/<address>, /networks, /networks/<prefix>, /stats/<address>, /top/<address>, \
-         /series/<address>, /billing/<address>, /stats, /top, /series, /billing, /flows, /flows/top, /flows/series, /status, /exporters, /exporters/<address>, /unknown, /tap, /openapi.json, \
+         /series/<address>, /billing/<address>, /stats, /top, /series, /billing, /flows, /flows/top, /flows/series, /status, /exporters, /exporters/<address>, /unknown, /doctor, /tap, /events, /session, /openapi.json, \
          /healthz, /readyz and /metrics",
         Quoted(uri.path())
     ))

@@ -25,7 +25,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::server::TlsStream;
 
-use crate::auth::Client;
+use crate::auth::{Client, Encrypted};
 use crate::connections::{Connection, Connections};
 use crate::error::Error;
 use crate::headers::secured;
@@ -56,6 +56,29 @@ pub struct Offer {
     pub(crate) router: Router,
     /// The TLS configuration; `None` serves plain HTTP.
     pub(crate) tls: Option<Arc<ServerConfig>>,
+}
+
+/// For answers without an end: the time when they must end, because what permitted them may have changed.
+#[derive(Clone, Debug)]
+pub(crate) struct Until {
+    offers: watch::Receiver<Offer>,
+    stopping: watch::Receiver<()>,
+}
+
+impl Until {
+    /// Returns when another interface is offered, or none.
+    pub(crate) async fn ended(&mut self) {
+        let Self { offers, stopping } = self;
+        let reloaded = async {
+            if offers.changed().await.is_err() {
+                std::future::pending().await
+            }
+        };
+        tokio::select! {
+            () = reloaded => {}
+            _ = stopping.changed() => {}
+        }
+    }
 }
 
 /// The limit of connections for this process: half of its file descriptors are left for everything else.
@@ -181,10 +204,14 @@ async fn answer(
     mut stopping: watch::Receiver<()>,
 ) {
     let seat = connection.clone();
+    let stop = stopping.clone();
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(seat.clone());
         request.extensions_mut().insert(client);
-        let Offer { router, tls, .. } = offers.borrow().clone();
+        request.extensions_mut().insert(Encrypted(is_encrypted));
+        let mut until = Until { offers: offers.clone(), stopping: stop.clone() };
+        let Offer { router, tls, .. } = until.offers.borrow_and_update().clone();
+        request.extensions_mut().insert(until);
         let service = TowerToHyperService::new(if is_encrypted || tls.is_none() { router } else { only_encrypted() });
         async move { Ok::<_, Infallible>(service.call(request).await.unwrap_or_else(|never| match never {})) }
     });

@@ -86,6 +86,8 @@ pub(crate) enum Command {
     Tap(ask::tap::Arguments),
     /// Diagnose why a router's flows are (not) counted, and print the commands that fix it
     Doctor(doctor::Arguments),
+    /// Print a link that logs a browser in to the web interface
+    Web(ask::web::Arguments),
     /// Send a signed request to the REST interface
     Curl(ask::curl::Arguments),
 }
@@ -116,6 +118,7 @@ impl Command {
             Self::Flows(arguments) => ask::flows::run(&load(config)?.config, &arguments),
             Self::Tap(arguments) => ask::tap::run(&load(config)?.config, arguments),
             Self::Doctor(arguments) => doctor::run(&load(config)?.config, arguments),
+            Self::Web(arguments) => ask::web::run(&load(config)?.config, &arguments),
             Self::Curl(arguments) => ask::curl::run(&load(config)?.config, arguments),
         }
     }

@@ -12,6 +12,7 @@
 //! | `config/archive.rs` | the settings of the archive of flows |
 //! | `config/registered.rs` | routers that are registered without a request |
 //! | `config/bmp.rs` | the settings of BMP sessions |
+//! | `config/http.rs` | the settings of the REST interface and the web interface |
 //! | `config/unit.rs` | durations and sizes: `10s`, `7d`, `8MiB` |
 //! | `config/source.rs` | a file or the environment to keys with values |
 //! | `config/interface_settings.rs` | what interfaces of routers are called, and whose SNMP agents are asked |
@@ -24,6 +25,7 @@ mod archive;
 mod bmp;
 pub(crate) mod document;
 mod error;
+mod http;
 mod interface_settings;
 mod key;
 mod mapping;
@@ -52,6 +54,7 @@ pub(crate) use archive::Archive;
 pub(crate) use bmp::Bmp;
 pub(crate) use error::ConfigError;
 use flow::{Network, Prefix};
+pub(crate) use http::Http;
 use interface_settings::InterfaceSettings;
 pub(crate) use interface_settings::SnmpSettings;
 use journal::Sync;
@@ -198,13 +201,6 @@ pub(crate) struct Tls {
     pub(crate) key: Option<PathBuf>,
 }
 
-/// The REST interface.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Http {
-    /// `listen`: its listen address.
-    pub(crate) listen: SocketAddr,
-}
-
 /// NetFlow and IPFIX.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Netflow {
@@ -323,7 +319,7 @@ impl Default for Config {
                 name_memory: 128 * 1024 * 1024,
             },
             admin: Admin::default(),
-            http: Http { listen: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 8080) },
+            http: Http::default(),
             netflow: Netflow {
                 listen: everywhere(&[2055, 4739]),
                 calculate_samples: true,
@@ -447,7 +443,11 @@ impl Config {
 
     /// The URL of the REST interface of a collector with this configuration, from its own machine.
     pub(crate) fn url(&self) -> String {
-        let mut address = self.http.listen;
+        self.url_at(self.http.listen)
+    }
+
+    /// The same for one that listens on this address.
+    pub(crate) fn url_at(&self, mut address: SocketAddr) -> String {
         if address.ip().is_unspecified() {
             let loopback: IpAddr =
                 if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };

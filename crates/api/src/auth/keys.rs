@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::http::Method;
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 use super::signature::Signature;
@@ -40,9 +40,12 @@ impl Role {
 }
 
 /// Routes that limit their answers to the senders of the key.
-const LIMITED: [&str; 11] = [
+const LIMITED: [&str; 14] = [
     "/",
     "/tap",
+    "/events",
+    "/session",
+    "/session/ticket",
     "/senders",
     "/exporters",
     "/flows",
@@ -58,6 +61,15 @@ const LIMITED: [&str; 11] = [
 pub(super) fn is_stats(path: &str) -> bool {
     path == "/stats" || path.starts_with("/stats/")
 }
+
+/// Whether a path is about the session of the key itself, so that every key may do with it what it wants.
+fn is_session(path: &str) -> bool {
+    path == "/session" || path == "/session/ticket"
+}
+
+/// Identifies a key with everything that it permits: after any change it is another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct KeyMark([u8; 32]);
 
 /// A pair of keys with its permissions. Debug output and logs never show it.
 #[derive(Clone)]
@@ -125,7 +137,7 @@ impl Key {
     }
 
     /// Its authKey.
-    pub(super) fn auth_key(&self) -> &[u8] {
+    pub(crate) fn auth_key(&self) -> &[u8] {
         &self.auth_key
     }
 
@@ -134,6 +146,7 @@ impl Key {
         let needed = match *method {
             Method::GET | Method::HEAD | Method::OPTIONS => Role::Read,
             Method::POST if is_stats(path) => Role::Read,
+            _ if is_session(path) => Role::Read,
             Method::DELETE if removes_sender => Role::Admin,
             _ => Role::Write,
         };
@@ -152,8 +165,23 @@ impl Key {
         Err(forbidden(senders))
     }
 
+    /// Its mark.
+    pub(super) fn mark(&self) -> KeyMark {
+        // The HMAC is of both keys.
+        let senders = self.senders.iter().flat_map(|KeySenders(senders)| senders.iter());
+        let mut digest = Sha256::new_with_prefix(self.signed_auth_key).chain_update(self.role.name());
+        digest.update([u8::from(self.senders.is_some())]);
+        senders.for_each(|sender| digest.update(sender.to_string() + ","));
+        KeyMark(digest.finalize().into())
+    }
+
+    /// What it permits.
+    pub(crate) fn role(&self) -> Role {
+        self.role
+    }
+
     /// The senders that it is valid for; `None` is all.
-    pub(super) fn senders(&self) -> Option<KeySenders> {
+    pub(crate) fn senders(&self) -> Option<KeySenders> {
         self.senders.clone()
     }
 }
@@ -238,6 +266,16 @@ impl Keys {
         }
         self.keys.get(found as usize).map(|key| (key, known))
     }
+
+    /// The key with this name.
+    pub(super) fn named(&self, name: &str) -> Option<&Key> {
+        self.keys.iter().find(|key| key.name == name)
+    }
+
+    /// The key with this mark.
+    pub(super) fn marked(&self, mark: KeyMark) -> Option<&Key> {
+        self.keys.iter().find(|key| key.mark() == mark)
+    }
 }
 
 #[cfg(test)]
@@ -272,12 +310,16 @@ mod tests {
                 may(&key, delete.clone(), "/senders/10.0.0.1", false),
                 may(&key, delete.clone(), "/senders/10.0.0.1", true),
             ];
+            assert!(may(&key, delete.clone(), "/session", true) && may(&key, post.clone(), "/session/ticket", false));
             assert_eq!(allowed, expected, "{role:?}");
         }
         let limited = key(Role::Admin, Some("10.0.0.1"));
         for path in [
             "/",
             "/tap",
+            "/events",
+            "/session",
+            "/session/ticket",
             "/senders",
             "/exporters",
             "/flows",

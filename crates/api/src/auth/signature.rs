@@ -93,7 +93,8 @@ pub(super) fn header(
     format!("v2;{time};{nonce};{}", hex(&signature))
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -109,7 +110,8 @@ fn parse_v1(text: &str) -> Option<Signature> {
     }
 }
 
-fn parse_hex(digits: &str) -> Option<Signature> {
+/// The octets of 64 hexadecimal digits.
+pub(super) fn parse_hex(digits: &str) -> Option<Signature> {
     let mut signature = Signature::default();
     let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
     if pairs.len() != signature.len() || !rest.is_empty() {

@@ -160,7 +160,7 @@ pub(crate) async fn remove(
         return Err(unknown(prefix));
     }
     change(&api, move |store| async move { store.put_network(prefix, None).await }).await?;
-    Ok(index::show().await)
+    Ok(index::ok())
 }
 
 async fn networks(api: &Api) -> Result<Networks, Error> {

@@ -101,7 +101,7 @@ struct PrefixView {
 }
 
 impl SenderView {
-    fn new(sender: Sender, api: &Api, naming: &Naming) -> Self {
+    pub(crate) fn new(sender: Sender, api: &Api, naming: &Naming) -> Self {
         let view = |prefix: &Prefix| PrefixView {
             prefix: prefix.address(),
             prefix_len: prefix.length(),
@@ -227,7 +227,7 @@ pub(crate) async fn remove(
         let known =
             change(&api, move |store| async move { remove_for_good(store.as_ref(), address, is_in_ranges).await })
                 .await?;
-        let Json(done) = index::show().await;
+        let Json(done) = index::ok();
         return if known { Ok(Json(Remaining::Nothing(done))) } else { Err(unknown_sender(address)) };
     }
     let prefixes = read_prefixes(&body)?;

@@ -36,8 +36,24 @@ struct StoreView {
 
 impl Api {
     /// The collector that this interface belongs to.
-    fn view(&self) -> Result<&dyn View, Error> {
+    pub(crate) fn view(&self) -> Result<&dyn View, Error> {
         self.collector.as_ref().map(|(view, _)| &**view).ok_or_else(no_collector)
+    }
+
+    /// The collector and its store.
+    pub(crate) async fn status_view(&self) -> Result<StatusView, Error> {
+        let collector = self.view()?.status();
+        let latency = self.store_latency().await;
+        let now = Timestamp::from(SystemTime::now());
+        Ok(StatusView {
+            version: env!("CARGO_PKG_VERSION"),
+            uptime_seconds: now.seconds().saturating_sub(collector.started.seconds()),
+            store: StoreView {
+                reachable: latency.is_some(),
+                milliseconds: latency.map(|latency| u64::try_from(latency.as_millis()).unwrap_or(u64::MAX)),
+            },
+            collector,
+        })
     }
 
     /// Its taps.
@@ -59,18 +75,7 @@ fn no_collector() -> Error {
 )]
 pub(crate) async fn show(State(api): State<Api>, parameters: Parameters) -> Result<Json<StatusView>, Error> {
     parameters.only(&[])?;
-    let collector = api.view()?.status();
-    let latency = api.store_latency().await;
-    let now = Timestamp::from(SystemTime::now());
-    Ok(Json(StatusView {
-        version: env!("CARGO_PKG_VERSION"),
-        uptime_seconds: now.seconds().saturating_sub(collector.started.seconds()),
-        store: StoreView {
-            reachable: latency.is_some(),
-            milliseconds: latency.map(|latency| u64::try_from(latency.as_millis()).unwrap_or(u64::MAX)),
-        },
-        collector,
-    }))
+    Ok(Json(api.status_view().await?))
 }
 
 /// Lists the registered exporters that have sent.

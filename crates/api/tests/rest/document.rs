@@ -26,7 +26,7 @@ fn blocks(document: &str) -> Vec<(&str, &str)> {
 #[test]
 fn the_examples_of_the_document_work_as_written() {
     let (_folder, archive) = flows::example();
-    let server = Server::with(keys(), |api| api.answering_from(Some(archive)));
+    let server = Server::with(keys(), |api| api.with_web().answering_from(Some(archive)));
     count_the_example(&server);
     let second = [(In, "all", 2, 2000), (In, "proto:6", 2, 2000)];
     count_of(&server, WRITER, "172.16.1.2", minute("2014-02-02 05:01"), "172.16.1.0/24", &second);

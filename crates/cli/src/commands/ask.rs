@@ -12,6 +12,7 @@
 //! | `ask/flows.rs` | archived flows |
 //! | `ask/tap.rs` | flows as they arrive |
 //! | `ask/curl.rs` | a signed request |
+//! | `ask/web.rs` | a link that logs a browser in |
 #![expect(clippy::indexing_slicing, reason = "a missing part of a JSON value indexes to null")]
 
 pub(crate) mod billing;
@@ -24,6 +25,7 @@ pub(crate) mod series;
 pub(crate) mod stats;
 pub(crate) mod tap;
 pub(crate) mod top;
+pub(crate) mod web;
 
 use std::io::Write;
 

@@ -32,9 +32,11 @@ mod sampling;
 mod traffic;
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::io::{self, Write};
 use std::net::IpAddr;
 
+use api::{Examine, ExaminedAnswers};
 use serde_json::{Value, json};
 
 use answers::{Answers, address_of, by_address};
@@ -108,27 +110,35 @@ fn examine(client: &Client, config: &Config, router: Option<IpAddr>) -> Result<R
         }
     };
     let here = machine::is_here(client.url());
-    collecting::examine(&answers, config, here, &mut report.findings);
-    archive::examine(&answers, &mut report.findings);
-    origins::examine(&answers, &mut report.findings);
-    report.has_origin_files = answers.status["originFiles"].is_object();
-    bmp::examine(&answers, &mut report.findings);
-    let mut addresses = routers(&answers, router);
-    report.left_out = addresses.len().saturating_sub(ROUTERS);
-    addresses.truncate(ROUTERS);
-    let pairs = Pairs::of(&answers);
-    for address in addresses {
-        let heard = if by_address(&answers.exporters, "address", address).is_some() {
-            let answer = client.exchange("GET", &format!("/exporters/{address}"), "")?;
-            serde_json::from_str(&answer.body).ok().filter(|_| answer.status < 300)
-        } else {
-            None
-        };
-        router::examine((&answers, &pairs), address, heard.as_ref(), here, &mut report.findings);
-        bmp::examine_router(&answers, address, &mut report.findings);
-        report.routers.push((address, heard));
-    }
+    report.examine(&answers, (config, here), router, |address| {
+        let answer = client.exchange("GET", &format!("/exporters/{address}"), "")?;
+        Ok(serde_json::from_str(&answer.body).ok().filter(|_| answer.status < 300))
+    })?;
     Ok(report)
+}
+
+/// The doctor of a running collector, for its own REST interface. It examines no sockets and no firewall of the machine.
+#[derive(Debug)]
+pub(crate) struct Resident {
+    config: Config,
+}
+
+impl Resident {
+    /// For a collector with this configuration.
+    pub(crate) fn new(config: &Config) -> Self {
+        Self { config: config.clone() }
+    }
+}
+
+impl Examine for Resident {
+    fn examine(&self, answers: ExaminedAnswers, detail: &dyn Fn(IpAddr) -> Option<Value>) -> Vec<api::Finding> {
+        let mut report = Report::default();
+        let ExaminedAnswers { status, senders, exporters, unknown } = answers;
+        let answers = Answers { status, senders, exporters, unknown };
+        let Ok(()) =
+            report.examine(&answers, (&self.config, false), None, |address| Ok::<_, Infallible>(detail(address)));
+        report.findings.into_iter().map(api::Finding::from).collect()
+    }
 }
 
 /// The named one, or every one that is registered or sends.
@@ -146,6 +156,33 @@ fn routers(answers: &Answers, named: Option<IpAddr>) -> Vec<IpAddr> {
 }
 
 impl Report {
+    /// Examines all of the collector, and one router or every one; `detail` is what `GET /exporters/<address>` answers.
+    fn examine<E>(
+        &mut self,
+        answers: &Answers,
+        (config, here): (&Config, bool),
+        router: Option<IpAddr>,
+        detail: impl Fn(IpAddr) -> Result<Option<Value>, E>,
+    ) -> Result<(), E> {
+        collecting::examine(answers, config, here, &mut self.findings);
+        archive::examine(answers, &mut self.findings);
+        origins::examine(answers, &mut self.findings);
+        self.has_origin_files = answers.status["originFiles"].is_object();
+        bmp::examine(answers, &mut self.findings);
+        let mut addresses = routers(answers, router);
+        self.left_out = addresses.len().saturating_sub(ROUTERS);
+        addresses.truncate(ROUTERS);
+        let pairs = Pairs::of(answers);
+        for address in addresses {
+            let is_heard = by_address(&answers.exporters, "address", address).is_some();
+            let heard = if is_heard { detail(address)? } else { None };
+            router::examine((answers, &pairs), address, heard.as_ref(), here, &mut self.findings);
+            bmp::examine_router(answers, address, &mut self.findings);
+            self.routers.push((address, heard));
+        }
+        Ok(())
+    }
+
     fn write_json(&self, out: &mut impl Write) -> io::Result<()> {
         let routers: Vec<_> = self.routers.iter().map(|(address, _)| address).collect();
         let report = json!({

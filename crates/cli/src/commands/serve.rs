@@ -115,7 +115,7 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
     for address in collector.addresses() {
         tracing::info!("listening on {address}");
     }
-    tracing::info!("serving {}", interface::url(config, serving));
+    interface::log_addresses(config, serving);
     let view = Arc::new(ProcessView {
         collector: collector.view(),
         archive: archive_view,

@@ -89,6 +89,8 @@ const CHANGED: &[(&str, &str, &str)] = &[
     ("admin.tls.certificate", "\"/c\"", "/c"),
     ("admin.tls.key", "\"/k\"", "/k"),
     ("http.listen", "\"[::1]:1\"", "[::1]:1"),
+    ("http.web", "false", "false"),
+    ("http.trustedProxies", "[\"127.0.0.1/32\", \"2001:db8::/64\"]", "127.0.0.1/32,2001:db8::/64"),
     ("netflow.listen", "[\"192.0.2.1:1\", \"[::1]:2\"]", "192.0.2.1:1, [::1]:2"),
     ("netflow.calculateSamples", "false", "false"),
     ("netflow.templateLifetime", "\"1d\"", "1d"),

@@ -65,6 +65,7 @@ mod stores;
 mod tap;
 mod traffic;
 mod upgrade;
+mod web;
 mod without_store;
 
 use std::collections::BTreeMap;

@@ -47,6 +47,7 @@ const CALLS: &[(&str, &[&str])] = &[
     ("store export", &[]),
     ("tap", &["--json", "-c", "1"]),
     ("top", &["127.0.0.1", "192.0.2.0/24"]),
+    ("web", &[]),
 ];
 /// Where a backup is made: a directory that must not exist.
 const BACKUP: &str = "backup";

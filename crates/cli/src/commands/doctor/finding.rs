@@ -74,6 +74,12 @@ impl Finding {
     }
 }
 
+impl From<Finding> for api::Finding {
+    fn from(Finding { finding, router, what, evidence, run }: Finding) -> Self {
+        Self { finding, router, what, evidence, run }
+    }
+}
+
 /// Whether headings are bold: only on a terminal.
 #[derive(Clone, Copy)]
 pub(super) struct Bold(pub(super) bool);

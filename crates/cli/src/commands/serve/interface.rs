@@ -12,6 +12,7 @@ use storage::Store;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Notify;
 
+use crate::commands::doctor::Resident;
 use crate::config::Config;
 use crate::configured_store::NONCES;
 use crate::exit_code::{ExitCode, Failure, OrExit};
@@ -132,6 +133,9 @@ pub(super) fn interface(
 /// The interface with its reloadable settings.
 fn configured(interface: Api, config: &Config) -> Api {
     let interface = interface.keeping(config.keep().periods).stating(Arc::new(config.stated()));
+    let interface = interface.examined_by(Arc::new(Resident::new(config)));
+    let interface =
+        if config.http.web { interface.with_web().trusting(config.http.trusted_proxies.clone()) } else { interface };
     if config.admin.open_metrics { interface } else { interface.with_signed_metrics() }
 }
 
@@ -147,7 +151,15 @@ pub(super) fn offer(interface: Api, config: &Config) -> anyhow::Result<Offer> {
     Ok(configured(interface, config).offer(tls))
 }
 
+/// Logs where the interface and its page are.
+pub(super) fn log_addresses(config: &Config, address: SocketAddr) {
+    tracing::info!("serving {}", url(config, address));
+    if config.http.web {
+        tracing::info!("web interface at {}/ (netflow web prints a link that logs in)", config.url_at(address));
+    }
+}
+
 /// The URL of the interface.
-pub(super) fn url(config: &Config, address: SocketAddr) -> String {
+fn url(config: &Config, address: SocketAddr) -> String {
     format!("{}://{address}", if config.admin.tls.certificate.is_some() { "https" } else { "http" })
 }

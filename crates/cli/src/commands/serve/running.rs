@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::interface::{Missing, bind, bind_beside, keys, offer, url};
+use super::interface::{Missing, bind, bind_beside, keys, log_addresses, offer};
 use super::origin_files::OriginFiles;
 use crate::config::{Config, KEYS, Key, Storage};
 use crate::{agents, log};
@@ -93,7 +93,7 @@ impl Running {
                 "the service manager still holds the socket for {there}: change the address in the socket unit as well"
             );
         }
-        tracing::info!("serving {}", url(config, bound.local_addr()?));
+        log_addresses(config, bound.local_addr()?);
         Ok(Some(bound))
     }
 

@@ -1,0 +1,27 @@
+// Tests in a browser, against a collector that each worker starts: npm run e2e -- NETFLOW
+import { defineConfig } from "@playwright/test";
+
+const args = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+export default defineConfig({
+  testDir: "tests",
+  testMatch: "*.spec.ts",
+  workers: 1,
+  timeout: 90_000,
+  expect: { timeout: 20_000 },
+  reporter: "list",
+  outputDir: "test-results",
+  use: {
+    launchOptions: { executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args },
+    timezoneId: "Europe/Berlin",
+    viewport: { width: 1400, height: 900 },
+  },
+});

@@ -1,0 +1,153 @@
+// What the collector reports about routers and about itself: /exporters, /doctor, /unknown and /status.
+import { ApiError, get } from "./request";
+
+export interface Arrivals {
+  unit: string;
+  received: number;
+  lost: number;
+  duplicates: number;
+  late: number;
+  restarts: number;
+}
+export interface Exporter {
+  address: string;
+  relay: string | null;
+  protocols: Record<string, number>;
+  first: string | null;
+  last: string | null;
+  /** null until two moments are known to compute them from. */
+  rates: { datagramsPerSecond: number; flowsPerSecond: number } | null;
+  arrivals: Arrivals[];
+  clockOffsetSeconds: number | null;
+  counters: CounterTree;
+}
+/** Counters by name, some of them in groups. */
+export interface CounterTree {
+  [name: string]: number | CounterTree;
+}
+export interface SamplingRate {
+  rate: number;
+  source: string;
+  last: string;
+}
+export interface TemplateField {
+  name: string | null;
+  enterprise: number;
+  id: number;
+  length: number;
+  scope: boolean;
+}
+export interface Template {
+  protocol: string;
+  domain: number;
+  port: number;
+  id: number;
+  kind: string;
+  announced: string;
+  fields: TemplateField[];
+}
+export interface Interface {
+  index: number;
+  name: string | null;
+  description: string | null;
+  speed: number | null;
+  source: string;
+  since: string;
+  until: string | null;
+}
+export interface Stream {
+  protocol: string;
+  domain: number;
+  agent: string | null;
+  port: number;
+  datagrams: number;
+  lost: number;
+  duplicates: number;
+  late: number;
+  restarts: number;
+}
+export interface Applied {
+  protocol: string;
+  domain: number;
+  template: number | null;
+  sampler: number | null;
+  rate: number;
+  source: string;
+  unknown: boolean;
+  statement: string | null;
+}
+export interface ExporterDetails extends Exporter {
+  sampling: { multiplied: boolean; rates: SamplingRate[]; applied: Applied[] };
+  templates: Template[];
+  interfaces: Interface[];
+  streams: Stream[];
+  pending: { protocol: string; domain: number; template: number; sets: number; since: string }[];
+  pendingSets: number;
+  unmatched: { sampled: number; networks: { network: string; from: number; to: number }[] };
+  unreadable: { error: string; received: string } | null;
+}
+export interface Finding {
+  finding: string;
+  /** null: it concerns the collector. */
+  router: string | null;
+  what: string;
+  evidence: string[];
+  /** Lines to type; what follows # is a comment. */
+  run: string[];
+}
+export interface Unknown {
+  address: string;
+  datagrams: number;
+  last: string;
+  protocol: string | null;
+}
+export interface Ledger {
+  name: string;
+  sides: [string, string];
+  left: number;
+  right: number;
+  violations: number;
+  difference: number;
+}
+export interface Status {
+  version: string;
+  uptimeSeconds: number;
+  store: { reachable: boolean; milliseconds: number };
+  started: string;
+  receiving: string[];
+  counters: CounterTree;
+  gauges: Record<string, { value: number; limit?: number }>;
+  sockets: { address: string; thread: number; waitingBytes: number; waitingLimit: number; dropped: number }[];
+  ledgersChecked: string | null;
+  ledgers: Ledger[];
+  readers: { name: string; unreadBytes: number; unreadSeconds: number; missingRecords: number }[];
+}
+
+export const exporters = (abort?: AbortSignal) => get<Exporter[]>("/exporters", abort);
+
+/** Whether this collector has no findings at /doctor: it is asked once. */
+let hasNoDoctor = false;
+
+/** What doctor finds; nothing if this collector has no such path, or the key has no access to it. */
+export async function findings(abort?: AbortSignal): Promise<Finding[]> {
+  if (hasNoDoctor) return [];
+  try {
+    return (await get<{ findings: Finding[] }>("/doctor", abort)).findings;
+  } catch (error) {
+    hasNoDoctor = error instanceof ApiError && error.status === 404;
+    return orNothing(error);
+  }
+}
+
+/** Addresses that send without being registered; nothing if the key has no access to them. */
+export const unknown = (abort?: AbortSignal): Promise<Unknown[]> => get<Unknown[]>("/unknown", abort).catch(orNothing);
+
+function orNothing(error: unknown): [] {
+  if (error instanceof ApiError && (error.status === 403 || error.status === 404)) return [];
+  throw error;
+}
+
+/** The share of what the exporter sent that never arrived, of its worst unit. */
+export function lostShare(arrivals: Arrivals[]): number {
+  return Math.max(0, ...arrivals.map(({ received, lost }) => (received + lost > 0 ? lost / (received + lost) : 0)));
+}

@@ -1,0 +1,110 @@
+// Counters over time and the largest values of a field: /senders, /top and /series.
+import { query } from "../address";
+import { DAY, HOUR, MINUTE, minuteText, type Span } from "../times";
+import type { Counters } from "../units";
+import { get } from "./request";
+
+export interface Prefix {
+  prefix: string;
+  prefixLen: number;
+  network?: string;
+}
+export interface Sender {
+  ip: string;
+  last: string | null;
+  prefixes: Prefix[];
+  tags?: string[];
+  samplingRate?: number | string;
+  flowDirection?: string;
+  outCounters?: string;
+  natAddresses?: string;
+  tunnels?: string;
+  identity?: string;
+}
+
+export type Field = "proto" | "srcip" | "srcport" | "srcas" | "dstip" | "dstport" | "dstas" | "inif" | "outif";
+export type Direction = "in" | "out" | "in:local" | "out:local";
+
+export interface TopRow extends Counters {
+  name: string;
+  names?: Partial<Record<Field, string>>;
+  percentOfSpeed?: number;
+}
+export interface Remark {
+  time?: string;
+  kind: string;
+  text: string;
+  affected: boolean;
+}
+export interface Top {
+  total: Counters;
+  rows: TopRow[];
+  rest: Counters & { names: number };
+  other: Counters;
+  truncated: boolean;
+  remarks: Remark[];
+}
+export interface Point {
+  start: string;
+  counters: Partial<Record<Direction, Counters>> | null;
+}
+export interface Series {
+  points: Point[];
+  remarks: Remark[];
+}
+
+export const prefixText = (prefix: Prefix): string => `${prefix.prefix}/${prefix.prefixLen}`;
+export const senders = (abort?: AbortSignal): Promise<Sender[]> => get<Sender[]>("/senders?names=1", abort);
+
+export type Step = "minute" | "hour" | "day" | "month";
+const STEPS: Record<Exclude<Step, "month">, number> = { minute: MINUTE, hour: HOUR, day: DAY };
+
+/** The finest step in which an answer about single names may cover the range: it has at most 1,441 of them. */
+export function stepOf({ from, to }: Span): Step {
+  const length = to - from;
+  if (length <= DAY) return "minute";
+  if (length <= 60 * DAY) return "hour";
+  return length <= 1440 * DAY ? "day" : "month";
+}
+
+/** Samples of 5 minutes, as in /billing, begin at multiples of 5 minutes. */
+export const SAMPLE = 5 * MINUTE;
+/** Whether a range is long enough to be shown in samples. */
+export const isSampled = ({ from, to }: Span): boolean => to - from > 6 * HOUR && to - from <= DAY;
+
+/** The range in whole steps of UTC, as /series extends it, so that /top sums up the same time. */
+export function wholeSteps({ from, to }: Span, step: Step): Span {
+  if (isSampled({ from, to })) {
+    const ceil = (time: number) => Math.ceil(time / SAMPLE) * SAMPLE;
+    return { from: ceil(from), to: ceil(to) };
+  }
+  if (step !== "month") {
+    const length = STEPS[step];
+    return { from: Math.floor(from / length) * length, to: Math.ceil(to / length) * length };
+  }
+  const [first, last] = [new Date(from), new Date(to - 1)];
+  return {
+    from: Date.UTC(first.getUTCFullYear(), first.getUTCMonth()),
+    to: Date.UTC(last.getUTCFullYear(), last.getUTCMonth() + 1),
+  };
+}
+
+/** What /top and /series have in common. */
+export interface Subject extends Span {
+  /** An address, several with commas, `tag:...` or `all`. */
+  sender: string;
+  prefix: string;
+}
+
+function path(route: string, subject: Subject, parameters: Record<string, string | number | undefined>): string {
+  const { sender, prefix, from, to } = subject;
+  const several = sender === "all" || sender.includes(",") || sender.startsWith("tag:");
+  const times = { from: minuteText(from), to: minuteText(to) };
+  return `/${route}${several ? "" : `/${sender}`}${query({ ...(several && { sender }), prefix, ...parameters, ...times })}`;
+}
+
+export const topPath = (subject: Subject, field: Field, direction: Direction, n: number, by: string): string =>
+  path("top", subject, { field, direction, n, by: by === "bytes" ? undefined : by, names: 1 });
+
+export const seriesPath = (subject: Subject, name: string, step: Step, direction?: Direction): string =>
+  path("series", subject, { name: name === "all" ? undefined : name, direction, step });

@@ -1,0 +1,98 @@
+// Requests to the REST interface, and whether the collector is reachable. What the answers mean is left to other files.
+import { signal } from "@preact/signals";
+
+/** An answer that is an error; the message of the collector has the fix. */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** Whether the collector answers. */
+export const reachable = signal(true);
+/** How often it became reachable again: queries depend on it, so they repeat. */
+export const reconnections = signal(0);
+/** Whether a request was refused because nobody is logged in. */
+export const loggedOut = signal(false);
+
+type Method = "GET" | "POST" | "PUT" | "DELETE";
+const RETRY_MS = 2000;
+const MOST_ATTEMPTS = 4;
+
+/** The text of the answer. */
+export async function requestText(method: Method, path: string, body?: unknown, abort?: AbortSignal): Promise<string> {
+  for (let attempt = 1; ; attempt += 1) {
+    const response = await send(method, path, body, abort);
+    const text = await response.text();
+    if (response.ok) return text;
+    const seconds = response.headers.get("Retry-After");
+    if (response.status === 503 && seconds !== null && method === "GET" && attempt < MOST_ATTEMPTS) {
+      await pause(Number(seconds) * 1000, abort);
+      continue;
+    }
+    if (response.status === 401) loggedOut.value = true;
+    throw new ApiError(response.status, messageOf(text) ?? `the collector answered ${response.status}`);
+  }
+}
+
+/** The answer as the type that the REST interface documents for this path. */
+export async function request<T>(method: Method, path: string, body?: unknown, abort?: AbortSignal): Promise<T> {
+  return JSON.parse(await requestText(method, path, body, abort)) as T;
+}
+
+export const get = <T>(path: string, abort?: AbortSignal): Promise<T> => request<T>("GET", path, undefined, abort);
+
+async function send(method: Method, path: string, body: unknown, abort?: AbortSignal): Promise<Response> {
+  const init: RequestInit = { method, credentials: "same-origin", cache: "no-store" };
+  if (method !== "GET") init.headers = { "X-Netflow": "1" };
+  if (body !== undefined) init.body = JSON.stringify(body);
+  if (abort) init.signal = abort;
+  try {
+    return await fetch(path, init);
+  } catch (error) {
+    if (abort?.aborted) throw error;
+    waitForCollector();
+    throw new ApiError(0, "The collector does not answer. This page continues when it does.");
+  }
+}
+
+function messageOf(text: string): string | undefined {
+  try {
+    const { message } = JSON.parse(text) as { message?: unknown };
+    return typeof message === "string" ? message : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function pause(ms: number, abort?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms);
+    abort?.addEventListener("abort", () => {
+      clearTimeout(timer);
+      reject(abort.reason);
+    });
+  });
+}
+
+/** Asks until the collector answers, then lets all queries repeat. */
+export function waitForCollector(): void {
+  if (!reachable.value) return;
+  reachable.value = false;
+  const ask = async () => {
+    const answers = await fetch("/healthz", { cache: "no-store" }).then(
+      (response) => response.ok,
+      () => false,
+    );
+    if (!answers) {
+      setTimeout(ask, RETRY_MS);
+      return;
+    }
+    reachable.value = true;
+    reconnections.value += 1;
+  };
+  setTimeout(ask, RETRY_MS);
+}

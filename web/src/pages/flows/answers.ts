@@ -1,0 +1,44 @@
+// Answers about flows: /flows and /flows/series.
+
+export type Value = string | number | null;
+export interface Sums {
+  records: number;
+  bytes: number;
+  packets: number;
+  flows: number;
+}
+export interface Group extends Sums {
+  key?: Record<string, Value>;
+  names?: Record<string, string>;
+}
+export interface Coverage {
+  since: string | null;
+  reaches: string | null;
+  missing: { from?: string; until?: string; flows?: number; reason?: string }[];
+  leftOut: unknown[];
+}
+export interface GroupsAnswer {
+  from: string;
+  to: string;
+  by: string[];
+  every: string;
+  rows: Group[];
+  rest: Sums & { groups: number };
+  total: Sums;
+  steps: { start: string; rows: Sums[]; rest: Sums }[];
+  coverage: Coverage;
+}
+export type FlowRow = Record<string, Value | Record<string, string>>;
+export interface RowsAnswer {
+  columns: string[];
+  rows: FlowRow[];
+  next: string | null;
+  coverage: Coverage;
+}
+
+/** The values of a group as one text. */
+export function labelOf(group: Group): string {
+  return Object.entries(group.key ?? {})
+    .map(([column, value]) => (group.names?.[column] ? `${value ?? "–"} ${group.names[column]}` : String(value ?? "–")))
+    .join(" · ");
+}

@@ -1,0 +1,139 @@
+// The Now page: what happens at present, worst first.
+import { useMemo, useState } from "preact/hooks";
+import { query, visit } from "../../address";
+import { useAnswer, useTicks } from "../../api/answer";
+import type { Unknown } from "../../api/collector";
+import { mayWrite } from "../../api/session";
+import { Chart } from "../../parts/chart";
+import { FindingNotice } from "../../parts/finding";
+import { Link } from "../../parts/link";
+import { ErrorNotice, Loading, Notice } from "../../parts/notice";
+import { rangeParameters } from "../../times";
+import { rate, rateText, rounded } from "../../units";
+import { Register } from "../routers/register";
+import { RouterTable } from "../routers/router-table";
+import { type Live, useLive } from "./live";
+import { type Hour, loadHour, loadSparks } from "./load";
+
+export function NowPage() {
+  const live = useLive();
+  const minutes = useTicks(60);
+  const hour = useAnswer(`hour ${minutes}`, loadHour);
+  const sparks = useAnswer(`sparks ${minutes}`, loadSparks);
+  return (
+    <>
+      <h1 class="visually-hidden">Now</h1>
+      <ErrorNotice error={live.error ?? hour.error} />
+      {hour.value ? <HourPanel hour={hour.value} live={live.value} /> : !hour.error && <Loading />}
+      {live.value && (
+        <>
+          <CollectorFindings live={live.value} />
+          <Strangers unknown={live.value.unknown} />
+          <RouterTable routers={live.value.routers} sparks={sparks.value} />
+        </>
+      )}
+    </>
+  );
+}
+
+function HourPanel({ hour, live }: { hour: Hour; live: Live | undefined }) {
+  const chart = useMemo(() => chartOf(hour), [hour]);
+  // The last minute of which anything is known, of all networks.
+  const minute = hour.starts.findLastIndex((_, step) => chart.layers.some((layer) => layer.in[step] !== null));
+  const last = (key: "in" | "out") => chart.layers.reduce((sum, layer) => sum + (layer[key][minute] ?? 0), 0);
+  const flows = live?.routers.reduce((sum, router) => sum + (router.flowsPerSecond ?? 0), 0);
+  const inward = rateText(last("in"), "bits");
+  const outward = rateText(last("out"), "bits");
+  return (
+    <section class="panel" aria-label="The last hour of all networks">
+      <div class="summary">
+        <Headline name="In" value={inward} />
+        <Headline name="Out" value={outward} />
+        <Headline name="Flows" value={flows === undefined ? "–" : `${rounded(flows)}f/s`} />
+        <p class="summary-range">
+          the last hour by minutes, by network
+          <br />
+          traffic between own networks is not included
+          {hour.more > 0 && `, nor are ${hour.more} more networks`}
+        </p>
+      </div>
+      <Chart
+        {...chart}
+        height={260}
+        label={`Traffic of all networks in the last hour: at last in ${inward}, out ${outward}`}
+        onZoom={(range) =>
+          visit(`/web/traffic${query({ prefix: hour.networks[0]?.prefix, ...rangeParameters(range) })}`)
+        }
+      />
+      <ul class="legend">
+        {hour.networks.map((network, index) => (
+          <li key={network.prefix}>
+            <span class={`swatch swatch-${index % 10}`} />{" "}
+            <Link href={`/web/traffic${query({ prefix: network.prefix, last: "1h" })}`}>{network.prefix}</Link>{" "}
+            <bdi class="soft">{network.name}</bdi>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+const Headline = ({ name, value }: { name: string; value: string }) => (
+  <p class="headline">
+    <span class="headline-name">{name}</span>
+    <span class="headline-value">{value}</span>
+  </p>
+);
+
+const chartOf = (hour: Hour) => ({
+  starts: hour.starts,
+  end: hour.span.to,
+  unit: "bit/s",
+  lines: [],
+  layers: hour.networks.map((network, colour) => ({
+    label: network.name ? `${network.prefix} ${network.name}` : network.prefix,
+    colour,
+    in: network.in.map((counters) => counters && rate(counters, 60, "bits")),
+    out: network.out.map((counters) => counters && rate(counters, 60, "bits")),
+  })),
+});
+
+const CollectorFindings = ({ live }: { live: Live }) => (
+  <>
+    {live.findings
+      .filter((finding) => finding.router === null)
+      .map((finding) => (
+        <FindingNotice key={finding.finding} finding={finding} />
+      ))}
+  </>
+);
+
+/** Addresses that send without being registered, each with a click to register it. */
+export function Strangers({ unknown }: { unknown: Unknown[] }) {
+  const [chosen, setChosen] = useState<string | null>(null);
+  return (
+    <>
+      {unknown.map((stranger) => (
+        <Notice key={stranger.address} kind="warning">
+          <span>
+            <strong>{stranger.address}</strong> sends {stranger.protocol ?? "datagrams"} without being registered: its
+            flows are not counted.
+          </span>
+          {mayWrite() && (
+            <button type="button" onClick={() => setChosen(stranger.address)}>
+              Register {stranger.address}
+            </button>
+          )}
+        </Notice>
+      ))}
+      {chosen !== null && (
+        <Register
+          address={chosen}
+          prefixes={[]}
+          onClose={() => setChosen(null)}
+          onDone={() => visit(`/web/routers/${encodeURIComponent(chosen)}`)}
+        />
+      )}
+    </>
+  );
+}

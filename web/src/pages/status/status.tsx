@@ -1,0 +1,214 @@
+// The Status page: whether the collector does what it promises. Green only if everything checked is right.
+import { useAnswer, useTicks } from "../../api/answer";
+import { type Finding, findings, type Ledger, type Status } from "../../api/collector";
+import { get } from "../../api/request";
+import { Elsewhere } from "../../parts/elsewhere";
+import { FindingNotice } from "../../parts/finding";
+import { ErrorNotice, Loading } from "../../parts/notice";
+import { Table } from "../../parts/table";
+import { bothTexts, lengthText } from "../../times";
+import { bytesText, exact } from "../../units";
+import { Counters } from "../routers/details";
+
+interface Loaded {
+  status: Status;
+  findings: Finding[];
+  /** Why the collector is not ready; null if it is. */
+  notReady: string | null;
+}
+
+async function load(abort: AbortSignal): Promise<Loaded> {
+  const [status, found, notReady] = await Promise.all([
+    get<Status>("/status", abort),
+    findings(abort),
+    readiness(abort),
+  ]);
+  return { status, findings: found.filter((finding) => finding.router === null), notReady };
+}
+
+const readiness = (abort: AbortSignal): Promise<string | null> =>
+  get("/readyz", abort).then(
+    () => null,
+    (error: Error) => error.message,
+  );
+
+/** What is not right, in words; nothing if all is. */
+export function problemsOf({ status, findings, notReady }: Loaded): string[] {
+  const unbalanced = status.ledgers.filter((ledger) => ledger.difference !== 0 || ledger.violations > 0);
+  return [
+    ...(notReady === null ? [] : [`the collector is not ready: ${notReady}`]),
+    ...(status.store.reachable ? [] : ["the store is unreachable"]),
+    ...(status.ledgersChecked === null ? ["the ledgers have not been checked yet"] : []),
+    ...unbalanced.map((ledger) => `the ledger of ${ledger.name} does not balance`),
+    ...status.readers
+      .filter((reader) => reader.missingRecords > 0)
+      .map((reader) => `the reader ${reader.name} misses records`),
+    ...findings.map((finding) => finding.what),
+  ];
+}
+
+export function StatusPage() {
+  const ticks = useTicks(10);
+  const answer = useAnswer(`status ${ticks}`, load);
+  if (!answer.value) return answer.error ? <ErrorNotice error={answer.error} /> : <Loading />;
+  const { status } = answer.value;
+  return (
+    <>
+      <h1>Status</h1>
+      <ErrorNotice error={answer.error} />
+      <Verdict problems={problemsOf(answer.value)} status={status} />
+      {answer.value.findings.map((finding) => (
+        <FindingNotice key={finding.finding} finding={finding} />
+      ))}
+      <Ledgers ledgers={status.ledgers} checked={status.ledgersChecked} />
+      <Readers status={status} />
+      <Gauges status={status} />
+      <Sockets status={status} />
+      <Counters counters={status.counters} />
+      <p class="soft">
+        This page is built with libraries of others: <a href="/assets/licences.json">their licences</a>.
+      </p>
+      <Elsewhere same={[{ request: "/status", command: "netflow selfcheck" }]} />
+    </>
+  );
+}
+
+function Verdict({ problems, status }: { problems: string[]; status: Status }) {
+  return (
+    <section class="panel" aria-label="Verdict">
+      <p
+        class={`verdict ${problems.length === 0 ? "good" : "bad"}`}
+        data-verdict={problems.length === 0 ? "good" : "bad"}
+      >
+        <span class={`dot ${problems.length === 0 ? "dot-good" : "dot-bad"}`} aria-hidden="true" />
+        {problems.length === 0 ? "Nothing is wrong: all ledgers balance." : "Something is wrong."}
+      </p>
+      {problems.length > 0 && (
+        <ul>
+          {problems.map((problem) => (
+            <li key={problem}>{problem}</li>
+          ))}
+        </ul>
+      )}
+      <p class="soft">
+        netflow {status.version}, running for {lengthText(status.uptimeSeconds * 1000)}, receiving on{" "}
+        {status.receiving.join(", ")}; store{" "}
+        {status.store.reachable ? `answers within ${status.store.milliseconds} ms` : "unreachable"}
+      </p>
+    </section>
+  );
+}
+
+function Ledgers({ ledgers, checked }: { ledgers: Ledger[]; checked: string | null }) {
+  return (
+    <>
+      <h2>Ledgers</h2>
+      <p class="soft">
+        Both sides of each are counted independently and must be equal.{" "}
+        {checked && `Checked at ${bothTexts(Date.parse(checked))}.`}
+      </p>
+      <Table
+        label="Ledgers"
+        rows={ledgers}
+        columns={[
+          { text: "Ledger", cell: (row) => row.name },
+          { text: "One side", cell: (row) => row.sides[0] },
+          { text: "amount", number: true, cell: (row) => exact(row.left) },
+          { text: "Other side", cell: (row) => row.sides[1] },
+          { text: "its amount", number: true, cell: (row) => exact(row.right) },
+          {
+            text: "Balance",
+            cell: (row) =>
+              row.difference === 0 && row.violations === 0 ? (
+                <span class="good">balances</span>
+              ) : (
+                <span class="bad">
+                  differs by {exact(row.difference)}, {exact(row.violations)} times
+                </span>
+              ),
+          },
+        ]}
+      />
+    </>
+  );
+}
+
+function Readers({ status }: { status: Status }) {
+  if (status.readers.length === 0) return null;
+  return (
+    <>
+      <h2>Readers of the log</h2>
+      <Table
+        label="Readers"
+        rows={status.readers}
+        columns={[
+          { text: "Reader", cell: (row) => row.name },
+          { text: "Unread", number: true, cell: (row) => bytesText(row.unreadBytes) },
+          { text: "Oldest", number: true, cell: (row) => lengthText(row.unreadSeconds * 1000) },
+          { text: "Missing records", number: true, cell: (row) => exact(row.missingRecords) },
+        ]}
+      />
+    </>
+  );
+}
+
+/** Amounts with limits: how full each is. */
+function Gauges({ status }: { status: Status }) {
+  const rows = Object.entries(status.gauges).map(([name, gauge]) => ({ name, ...gauge }));
+  const text = (name: string, value: number) =>
+    name.endsWith("_bytes")
+      ? bytesText(value)
+      : name.endsWith("timestamp_seconds")
+        ? bothTexts(value * 1000)
+        : name.endsWith("_seconds")
+          ? lengthText(value * 1000)
+          : exact(value);
+  return (
+    <>
+      <h2>Memory, disk and limits</h2>
+      <Table
+        label="Limits"
+        rows={rows}
+        columns={[
+          { text: "What", cell: (row) => row.name.replaceAll("_", " ") },
+          { text: "Value", number: true, cell: (row) => text(row.name, row.value) },
+          { text: "Limit", number: true, cell: (row) => (row.limit === undefined ? "" : text(row.name, row.limit)) },
+          {
+            text: "Full",
+            cell: (row) =>
+              row.limit ? (
+                <meter
+                  min={0}
+                  max={row.limit}
+                  high={row.limit * 0.8}
+                  value={row.value}
+                  aria-label={`${row.name} of its limit`}
+                />
+              ) : (
+                ""
+              ),
+          },
+        ]}
+      />
+    </>
+  );
+}
+
+function Sockets({ status }: { status: Status }) {
+  return (
+    <>
+      <h2>Sockets</h2>
+      <Table
+        label="Sockets"
+        rows={status.sockets}
+        columns={[
+          { text: "Address", cell: (row) => row.address },
+          { text: "Thread", number: true, cell: (row) => row.thread },
+          { text: "Waiting", number: true, cell: (row) => bytesText(row.waitingBytes) },
+          { text: "Limit", number: true, cell: (row) => bytesText(row.waitingLimit) },
+          { text: "Dropped by the kernel", number: true, cell: (row) => exact(row.dropped) },
+        ]}
+      />
+    </>
+  );
+}

@@ -1,0 +1,88 @@
+import { expect, test } from "vitest";
+import { filterOf, flowsOf } from "./flows-link";
+import { largest } from "./load";
+import { figures, mergeSteps, others, percentile, ratesOf } from "./statistics";
+import { readView, trafficUrl } from "./view";
+
+const counters = (bytes: number) => ({ bytes, pkts: bytes / 10, flows: bytes / 100 });
+
+// These URLs are in bookmarks and tickets: a new version must read them as this one does.
+const URLS = [
+  "/web/traffic?prefix=192.0.2.0/24&last=24h",
+  "/web/traffic?prefix=2001:db8::/32&sender=198.51.100.1&last=7d&by=remote-as&rows=20&unit=packets",
+  "/web/traffic?prefix=192.0.2.0/24&sender=tag:edge&from=2026-11-28T00:00Z&to=2026-11-29T00:00Z&by=own-port&only=443&unit=flows",
+  "/web/traffic?prefix=192.0.2.0/24&last=1h&by=proto&local=1&previous=1",
+];
+
+test("URLs keep their meaning", () => {
+  for (const url of URLS) expect(trafficUrl(readView(new URL(url, "http://x").searchParams))).toBe(url);
+  expect(readView(new URL(URLS[2] ?? "", "http://x").searchParams)).toEqual({
+    prefix: "192.0.2.0/24",
+    sender: "tag:edge",
+    range: { from: Date.UTC(2026, 10, 28), to: Date.UTC(2026, 10, 29) },
+    by: "own-port",
+    only: "443",
+    rows: 10,
+    unit: "flows",
+    local: false,
+    previous: false,
+  });
+});
+
+test("what a URL cannot mean is its default", () => {
+  const view = readView(new URLSearchParams("by=colour&unit=miles&rows=1000000&last=forever"));
+  expect([view.by, view.unit, view.rows, view.range]).toEqual(["remote-ip", "bits", 10, { last: "24h" }]);
+});
+
+test("layers and others add up to the total", () => {
+  const rest = others(
+    [counters(1000), null, counters(500)],
+    [
+      [counters(600), null, counters(100)],
+      [counters(300), null, counters(500)],
+    ],
+  );
+  expect(rest).toEqual([counters(100), null, counters(0)]);
+});
+
+test("the largest values are those of both directions together", () => {
+  const top = (...rows: [string, number, string?][]) => ({
+    rows: rows.map(([name, bytes, text]) => ({ name, ...counters(bytes), ...(text && { names: { srcport: text } }) })),
+  });
+  const view = readView(new URLSearchParams("rows=5"));
+  const answers = [top(["srcport:53", 100], ["srcport:443", 90, "https"]), top(["dstport:443", 50])] as never;
+  expect(largest(answers, view).map(({ value, name }) => [value, name])).toEqual([
+    ["443", "https"],
+    ["53", undefined],
+  ]);
+});
+
+test("the 95th percentile is the nearest rank", () => {
+  const values = Array.from({ length: 100 }, (_, index) => 100 - index);
+  expect(percentile(values, 0.95)).toBe(95);
+  expect(percentile([7], 0.95)).toBe(7);
+  expect(percentile([], 0.95)).toBe(0);
+});
+
+test("gaps are neither zeros nor time", () => {
+  const rates = ratesOf([counters(600), null, counters(0)], [60, 60, 30], "bits");
+  expect(rates).toEqual([80, null, 0]);
+  expect(figures(rates, [60, 60, 30], 600, 8)).toEqual({
+    total: 600,
+    average: 4800 / 90,
+    min: 0,
+    max: 80,
+    last: 0,
+    percentile95: 80,
+  });
+});
+
+test("steps are merged to their sums", () => {
+  expect(mergeSteps([counters(100), null, counters(300), null, null], 2)).toEqual([counters(100), counters(300), null]);
+});
+
+test("the flows of a value are selected by direction", () => {
+  const view = { ...readView(new URLSearchParams("by=remote-port&only=443")), prefix: "192.0.2.0/24" };
+  expect(filterOf(view)).toBe("(dst net 192.0.2.0/24 and srcport = 443) or (src net 192.0.2.0/24 and dstport = 443)");
+  expect(flowsOf({ ...view, sender: "2001:db8::1" })).toContain("exporter=2001:db8::1");
+});

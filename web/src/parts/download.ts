@@ -1,0 +1,38 @@
+// Files that the browser saves: CSV, JSON and pictures of charts.
+
+export function save(name: string, content: Blob | string, type = "text/plain"): void {
+  const blob = typeof content === "string" ? new Blob([content], { type }) : content;
+  const url = URL.createObjectURL(blob);
+  const link = document.createElement("a");
+  link.href = url;
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
+
+/** Lines of comma-separated values (RFC 4180). */
+export function csv(rows: (string | number | null | undefined)[][]): string {
+  return rows.map((row) => `${row.map((cell) => csvCell(cell)).join(",")}\r\n`).join("");
+}
+
+/** Spreadsheets run a cell that begins like a formula: names from outside must not. */
+function csvCell(cell: string | number | null | undefined): string {
+  if (typeof cell !== "string") return String(cell ?? "");
+  const harmless = /^[=+\-@\t\r]/.test(cell) ? `'${cell}` : cell;
+  return /[",\r\n]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless;
+}
+
+/** The charts within an element as a picture, on the colour of the page. */
+export function saveChart(name: string, within: Element | null): void {
+  const chart = within?.querySelector("canvas");
+  if (!chart) return;
+  const picture = document.createElement("canvas");
+  picture.width = chart.width;
+  picture.height = chart.height;
+  const context = picture.getContext("2d");
+  if (!context) return;
+  context.fillStyle = getComputedStyle(document.body).backgroundColor;
+  context.fillRect(0, 0, picture.width, picture.height);
+  context.drawImage(chart, 0, 0);
+  picture.toBlob((blob) => blob && save(name, blob));
+}

@@ -1,0 +1,96 @@
+// Routers are registered and removed, and names from outside are text.
+import { HOSTILE, PREFIX, TURNED } from "./support/collector";
+import { expect, rangeOf, test } from "./support/test";
+
+test("an unknown sender is registered with one click, and removed after asking back", async ({ user, collector }) => {
+  const to = `127.0.0.1:${collector.udp}`;
+  await collector.netflow("generate", "--to", to, "--source", "127.0.0.5", "--flows", "30");
+  await user.goto(`${collector.page}/web/now`);
+  await user.getByRole("button", { name: "Register 127.0.0.5" }).click();
+  await user.getByLabel("Prefixes to monitor").fill("203.0.113.7/24");
+  await user.getByRole("button", { name: "Register", exact: true }).click();
+  await expect(user.getByRole("dialog").getByRole("alert")).toContainText("did you mean 203.0.113.0/24?");
+  await user.getByLabel("Prefixes to monitor").fill("203.0.113.0/24");
+  await user.getByRole("button", { name: "Register", exact: true }).click();
+  await expect(user.getByRole("heading", { name: "127.0.0.5" })).toBeVisible();
+  const registered = async () => (await collector.get<{ ip: string }[]>("/senders")).map((sender) => sender.ip);
+  expect(await registered()).toContain("127.0.0.5");
+  await user.getByRole("button", { name: "Remove", exact: true }).click();
+  await user.getByRole("button", { name: "Cancel" }).click();
+  expect(await registered()).toContain("127.0.0.5");
+  await user.getByRole("button", { name: "Remove", exact: true }).click();
+  await user.getByRole("button", { name: "Remove the router" }).click();
+  await expect(user).toHaveURL(/\/web\/routers$/);
+  expect(await registered()).not.toContain("127.0.0.5");
+});
+
+test("a router shows its templates, interfaces and sequence numbers", async ({ user, collector }) => {
+  // Flows of no monitored prefix: they change no total of other tests.
+  const to = `127.0.0.1:${collector.udp}`;
+  const source = ["--source", "127.0.0.1", "--prefix", "10.0.0.0/8"];
+  await collector.netflow("generate", "--to", to, "--protocol", "ipfix", ...source, "--flows", "300");
+  await user.goto(`${collector.page}/web/routers/127.0.0.1`);
+  await expect(user.getByRole("region", { name: "Templates" })).toContainText("sourceIPv4Address");
+  await expect(user.getByRole("region", { name: "Streams" })).toContainText("ipfix");
+  await expect(user.getByRole("region", { name: "Interfaces" })).toContainText("1.00 Gbit/s");
+  await expect(user.getByRole("region", { name: "Networks of flows that match no prefix" })).toContainText("/24");
+});
+
+test("hostile names are text", async ({ user, collector }) => {
+  await user.goto(`${collector.page}/web/routers/127.0.0.1`);
+  await expect(user.getByText(HOSTILE)).toBeVisible();
+  await expect(user.getByText(TURNED).first()).toBeVisible();
+  await user.goto(`${collector.page}/web/traffic?prefix=${PREFIX}&${rangeOf(collector)}&by=own-as`);
+  await expect(user.getByText(HOSTILE).first()).toBeVisible();
+  // Neither a name nor a URL with markup becomes an element.
+  await user.goto(
+    `${collector.page}/web/traffic?prefix=${encodeURIComponent(HOSTILE)}&by=proto&only=${encodeURIComponent(HOSTILE)}`,
+  );
+  await expect(user.getByRole("alert")).toBeVisible();
+  await expect(user.locator("img")).toHaveCount(0);
+  expect(await user.evaluate(() => "hacked" in window)).toBe(false);
+});
+
+test("the status is green only if all is right", async ({ user, collector }) => {
+  await user.goto(`${collector.page}/web/status`);
+  await expect(user.locator('[data-verdict="good"]')).toBeVisible();
+  await user.route(`${collector.page}/status`, async (route) => {
+    const answer = await route.fetch();
+    const status = await answer.json();
+    status.ledgers[0].difference = 1;
+    await route.fulfill({ response: answer, json: status });
+  });
+  await user.reload();
+  await expect(user.locator('[data-verdict="bad"]')).toBeVisible();
+});
+
+test("what happens now is reported by events, not asked for", async ({ user, collector }) => {
+  test.skip(
+    !(await user.request.get(`${collector.page}/events`, { maxRedirects: 0, timeout: 2000 }).then(
+      () => false,
+      // A stream has no end: the time is over before its answer is complete.
+      () => true,
+    )),
+    "this collector has no events",
+  );
+  let asked = 0;
+  user.on("request", (request) => {
+    if (/\/(exporters|senders|unknown)$/.test(request.url())) asked += 1;
+  });
+  await user.goto(`${collector.page}/web/now`);
+  const row = user.locator('[data-router="127.0.0.1"]');
+  await expect(row).toBeVisible();
+  const to = `127.0.0.1:${collector.udp}`;
+  const flows = ["--source", "127.0.0.1", "--prefix", "10.0.0.0/8", "--rate", "500", "--flows", "2000"];
+  await collector.netflow("generate", "--to", to, ...flows);
+  await expect(row.locator("td").nth(2)).not.toHaveText(/^(0|–)$/);
+  expect(asked).toBe(0);
+});
+
+test("findings have evidence, and lines to type", async ({ user, collector }) => {
+  test.skip((await user.request.get(`${collector.page}/doctor`)).status() === 404, "this collector has no findings");
+  await user.goto(`${collector.page}/web/routers/127.0.0.2`);
+  const finding = user.locator('[data-finding="silent"], [data-finding="other_address"]');
+  await finding.getByText("127.0.0.2").first().click();
+  await expect(finding.locator("code").nth(1)).toBeVisible();
+});
