@@ -68,6 +68,8 @@ pub(crate) enum Command {
     PackageFiles(package_files::Arguments),
     /// List, register and remove senders (routers) and their prefixes
     Senders(ask::senders::Arguments),
+    /// List, add and remove your networks, with their names
+    Networks(ask::networks::Arguments),
     /// Show totals of years, months, days, hours or minutes
     Stats(ask::stats::Arguments),
     /// Show the top addresses, ports, AS or protocols of a prefix
@@ -109,6 +111,7 @@ impl Command {
             Self::CheckConfig => check_config::run(&load(config)?),
             Self::PackageFiles(arguments) => package_files::run(&arguments),
             Self::Senders(arguments) => ask::senders::run(&load(config)?.config, arguments),
+            Self::Networks(arguments) => ask::networks::run(&load(config)?.config, arguments),
             Self::Stats(arguments) => ask::stats::run(&load(config)?.config, arguments),
             Self::Top(arguments) => ask::top::run(&load(config)?.config, arguments),
             Self::Series(arguments) => ask::series::run(&load(config)?.config, arguments),

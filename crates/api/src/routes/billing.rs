@@ -33,6 +33,7 @@ use crate::Api;
 use crate::auth::KeySenders;
 use crate::error::Error;
 use crate::kept::Kept;
+use crate::naming::{Naming, OfNaming};
 use crate::parameters::documentation::{OfPrefix, OfSender, OfSenders, OfZone};
 use crate::parameters::{Parameters, now, problem};
 use crate::queues::Asker;
@@ -67,7 +68,7 @@ impl Local {
 }
 
 /// The known parameters.
-const PARAMETERS: [&str; 4] = ["prefix", "month", "tz", "local"];
+const PARAMETERS: [&str; 5] = ["prefix", "month", "tz", "local", "names"];
 
 /// The parsed query.
 struct Question {
@@ -77,6 +78,7 @@ struct Question {
     month: Range,
     /// The month, as it is written.
     date: String,
+    naming: Naming,
     now: Minute,
 }
 
@@ -94,7 +96,7 @@ impl Question {
         if month.from > now {
             return Err(problem("month", format_args!("{date} has not begun")));
         }
-        Ok(Self { prefix, local, zone, month, date, now })
+        Ok(Self { prefix, local, zone, month, date, naming: Naming::read(parameters)?, now })
     }
 
     /// The minutes of the month that have passed.
@@ -134,7 +136,8 @@ impl Question {
         OfSender,
         OfPrefix,
         OfZone,
-        OfBilling
+        OfBilling,
+        OfNaming
     ),
     responses((status = 200, description = "Usage of the prefix", body = Billing))
 )]
@@ -159,7 +162,8 @@ pub(crate) async fn show(
         OfSenders,
         OfPrefix,
         OfZone,
-        OfBilling
+        OfBilling,
+        OfNaming
     ),
     responses((status = 200, description = "Usage of the prefix", body = Billing))
 )]
@@ -238,6 +242,7 @@ async fn answer(api: Api, asker: Asker, selected: Selected, question: Question) 
         sender: selected.text().to_owned(),
         senders: parts.view(),
         prefix: prefix.to_string(),
+        network: question.naming.of_prefix(prefix),
         month: question.date.clone(),
         tz: zone.to_string(),
         complete: month.to <= question.now,

@@ -13,7 +13,7 @@ use super::senders::change;
 use crate::Api;
 use crate::error::Error;
 use crate::json::{Json as Document, JsonPath, Quoted, unknown_key};
-use crate::parameters::monitorable;
+use crate::parameters::{Parameters, monitorable};
 
 /// The most networks that requests can add.
 const MOST: usize = 20_000;
@@ -96,7 +96,8 @@ struct OfNetwork {
     operation_id = "networks",
     responses((status = 200, description = "The networks, by prefix", body = [NetworkView]))
 )]
-pub(crate) async fn list(State(api): State<Api>) -> Result<Json<Vec<NetworkView>>, Error> {
+pub(crate) async fn list(State(api): State<Api>, parameters: Parameters) -> Result<Json<Vec<NetworkView>>, Error> {
+    parameters.only(&[])?;
     let networks = networks(&api).await?;
     Ok(Json(networks.all().iter().map(|network| NetworkView::new(network, &api)).collect()))
 }
@@ -112,7 +113,9 @@ pub(crate) async fn list(State(api): State<Api>) -> Result<Json<Vec<NetworkView>
 pub(crate) async fn show(
     State(api): State<Api>,
     NetworkPrefix(prefix): NetworkPrefix,
+    parameters: Parameters,
 ) -> Result<Json<NetworkView>, Error> {
+    parameters.only(&[])?;
     let networks = networks(&api).await?;
     let network = networks.get(prefix).ok_or_else(|| unknown(prefix))?;
     Ok(Json(NetworkView::new(network, &api)))

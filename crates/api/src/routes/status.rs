@@ -136,11 +136,10 @@ struct Register {
 impl From<Unknown> for UnknownView {
     fn from(sender: Unknown) -> Self {
         let address = sender.address;
-        // The prefixes to count are unknown: start with everything.
-        let (any, length) = (if address.is_ipv4() { "0.0.0.0" } else { "::" }, 0);
-        let body = format!(r#"{{"prefixes":[{{"prefix":"{any}","prefixLen":{length}}}]}}"#);
+        // What it counts are the networks then: what else it carries is not known before its flows are decoded.
+        let body = r#"{"prefixes":[]}"#;
         let register = Register {
-            command: format!("netflow senders add {address} {any}/{length}"),
+            command: format!("netflow senders add {address}"),
             curl: format!(
                 "curl -X PUT -H \"X-Io-Auth: $authKey\" -H \"X-Io-Sign: $(printf %s \"$authKey\" | openssl dgst -sha256 \
                  -hmac \"$signKey\")\" -d '{body}' \"$URL/senders/{address}\""

@@ -36,6 +36,21 @@ fn a_network_is_put_replaced_shown_and_removed() {
 }
 
 #[test]
+fn unknown_parameters_are_refused_and_bills_have_the_name_of_the_network() {
+    let server = Server::start();
+    ask(server.address, "PUT", "/networks/192.0.2.0/24", r#"{"name":"office"}"#);
+    ask(server.address, "PUT", "/senders/172.16.1.1", "{\"prefixes\":[]}");
+    for path in ["/networks?name=office", "/networks/192.0.2.0/24?names=1"] {
+        ask(server.address, "GET", path, "").refusal(400, "BAD_REQUEST");
+    }
+    let bill =
+        |query: &str| ask(server.address, "GET", &format!("/billing/172.16.1.1?prefix=192.0.2.0/24{query}"), "").json();
+    assert!(bill("").get("network").is_none());
+    assert_eq!(bill("&names=0").get("network"), None);
+    assert_eq!(bill("&local=exclude").get("network"), None);
+}
+
+#[test]
 fn an_invalid_network_is_refused_with_the_place() {
     let server = Server::start();
     for (path, body, message) in [

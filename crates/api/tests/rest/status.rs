@@ -263,11 +263,11 @@ fn unregistered_senders_are_shown_with_commands_that_register_them() {
     let unknown = ask(server.address, "GET", "/unknown", "").json();
     assert_eq!((&unknown[0]["address"], &unknown[0]["relay"]), (&json!("2001:db8::1"), &json!("192.0.2.9")));
     assert_eq!((&unknown[0]["datagrams"], &unknown[0]["protocol"]), (&json!(3), &json!("ipfix")));
-    assert_eq!(unknown[0]["register"]["command"], "netflow senders add 2001:db8::1 ::/0");
+    assert_eq!(unknown[0]["register"]["command"], "netflow senders add 2001:db8::1");
     let curl = unknown[0]["register"]["curl"].as_str().unwrap();
     let script = format!("authKey=$AUTH_KEY signKey=$SIGN_KEY\n{}", curl.replace("curl ", "curl -sS "));
     let answer = crate::client::shell(server.address, &script);
-    assert_eq!(answer, r#"{"ip":"2001:db8::1","last":null,"prefixes":[{"prefix":"::","prefixLen":0}]}"#);
+    assert_eq!(answer, r#"{"ip":"2001:db8::1","last":null,"prefixes":[]}"#);
 }
 
 #[test]

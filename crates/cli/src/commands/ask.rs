@@ -3,6 +3,7 @@
 //! | file | what lives there |
 //! | --- | --- |
 //! | `ask/senders.rs` | registered senders and their prefixes |
+//! | `ask/networks.rs` | your networks |
 //! | `ask/stats.rs` | totals of dates |
 //! | `ask/top.rs` | the largest values of a field |
 //! | `ask/series.rs` | one counter over time |
@@ -19,6 +20,7 @@ pub(crate) mod billing;
 pub(crate) mod curl;
 pub(crate) mod flows;
 pub(crate) mod live;
+pub(crate) mod networks;
 pub(crate) mod selfcheck;
 pub(crate) mod senders;
 pub(crate) mod series;

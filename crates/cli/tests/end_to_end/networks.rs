@@ -48,6 +48,9 @@ fn a_network_of_the_configuration_is_counted_named_and_a_word_of_filters() {
     let answer = collector.rest("GET", &format!("{top}&names=1"), "");
     assert_eq!(answer["network"], "office (customer-a)");
     assert_eq!(answer["rows"][0]["names"], json!({"dstip": "office (customer-a)"}), "{answer}");
+    let bill = format!("/billing/127.0.0.1?prefix={OFFICE}");
+    assert_eq!(collector.rest("GET", &format!("{bill}&names=1"), "")["network"], "office (customer-a)");
+    assert!(collector.rest("GET", &bill, "").get("network").is_none());
     let without = collector.rest("GET", &top, "");
     assert!(without.get("network").is_none() && without["rows"][0].get("names").is_none(), "{without}");
 
@@ -105,6 +108,29 @@ fn a_network_of_the_rest_interface_makes_flows_local_from_then_on() {
     send(&collector, netflow, &thirty_flows());
     collector.wait_until("counted", || flows(&collector, "in") == 180);
     assert_eq!(flows(&collector, "in:local"), 90);
+}
+
+#[test]
+fn the_command_lists_adds_replaces_and_removes_networks() {
+    let collector = Collector::start_configured(&settings(free_udp(), free_tcp(), "1s", NAMED));
+    let run = |arguments: &str| {
+        let (printed, stderr, code) = collector.command(&arguments.split(' ').collect::<Vec<_>>());
+        (printed + &stderr, code)
+    };
+    let (added, _) = run("networks add 198.51.100.0/24 name=lab tags=b,a senders=tag:edge");
+    assert!(added.contains("198.51.100.0/24  lab") && added.contains("a,b") && added.contains("tag:edge"), "{added}");
+    let (listed, code) = run("networks");
+    assert!(listed.contains("office") && listed.contains("netflow.toml:6") && code == Some(0), "{listed}");
+    let (listed, _) = run("networks list --csv");
+    assert_eq!(listed.lines().nth(2), Some("198.51.100.0/24,lab,,\"a,b\",,tag:edge,"), "{listed}");
+    let (replaced, _) = run("networks add 198.51.100.0/24 senders=none");
+    assert!(!replaced.contains("lab") && replaced.contains("none"), "{replaced}");
+    let (refused, code) = run("networks add 198.51.100.0/24 nam=x");
+    assert!(refused.contains("'nam=x' is none of name, customer, tags, as, senders") && code == Some(2), "{refused}");
+    let (refused, code) = run("networks remove 192.0.2.0/25");
+    assert!(refused.contains("is stated in the configuration (netflow.toml:6)") && code != Some(0), "{refused}");
+    assert_eq!(run("networks remove 198.51.100.0/24").0, "removed 198.51.100.0/24; its stored data is kept\n");
+    assert!(!run("networks").0.contains("198.51.100.0/24"));
 }
 
 #[test]

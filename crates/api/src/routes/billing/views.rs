@@ -22,6 +22,9 @@ pub(crate) struct Billing {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) senders: Option<Vec<String>>,
     pub(super) prefix: String,
+    /// What the network around the prefix is called; with `names=1` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) network: Option<String>,
     pub(super) month: String,
     /// The time zone of the month.
     pub(super) tz: String,

@@ -5,12 +5,12 @@ use std::io::{self, Write};
 use flow::{Prefix, SenderSelection};
 use serde_json::Value;
 
-use super::{Zone, about, ask, number, print, print_remarks, text};
+use super::{Naming, Zone, about, ask, number, print, print_remarks, text};
 use crate::client::{Client, Connection, target};
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure};
 use crate::output;
-use crate::table::{Cell, Format, Table, count_of};
+use crate::table::{Cell, Format, Table, count_of, printable};
 
 /// The query.
 #[derive(clap::Args, Debug)]
@@ -34,6 +34,8 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     zone: Zone,
     #[command(flatten)]
+    naming: Naming,
+    #[command(flatten)]
     format: Format,
     #[command(flatten)]
     connection: Connection,
@@ -41,11 +43,17 @@ pub(crate) struct Arguments {
 
 /// Queries and prints.
 pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
-    let Arguments { sender, prefix, month, local, zone, format, connection } = arguments;
+    let Arguments { sender, prefix, month, local, zone, naming, format, connection } = arguments;
     let client = Client::new(&connection, config)?;
     let (path, selection) = about("billing", &sender);
-    let parameters =
-        [selection, ("prefix", Some(prefix.to_string())), ("month", month), ("tz", zone.tz), ("local", Some(local))];
+    let parameters = [
+        selection,
+        ("prefix", Some(prefix.to_string())),
+        ("month", month),
+        ("tz", zone.tz),
+        ("local", Some(local)),
+        naming.parameter(format),
+    ];
     let answer = ask(&client, "GET", &target(&path, &parameters), "")?;
     print(format, &answer, if format.csv { rows } else { table })?;
     if !format.json && !format.csv {
@@ -65,7 +73,11 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
 fn write_basis(answer: &Value, out: &mut impl Write) -> io::Result<()> {
     let samples = &answer["samples"];
     let (count, expected) = (number(&samples["count"]), number(&samples["expected"]));
-    writeln!(out, "\ntime zone: {}", text(&answer["tz"]))?;
+    writeln!(out)?;
+    if let Some(network) = answer["network"].as_str() {
+        writeln!(out, "network: {}", printable(network))?;
+    }
+    writeln!(out, "time zone: {}", text(&answer["tz"]))?;
     writeln!(out, "{count} of {expected} samples of 5 minutes")?;
     let missing = REASONS.iter().map(|(key, reason)| (number(&samples[*key]), reason)).filter(|(count, _)| *count > 0);
     for (count, reason) in missing {

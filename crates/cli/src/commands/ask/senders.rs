@@ -53,8 +53,7 @@ enum Action {
     Add {
         /// The source address of its datagrams
         sender: IpAddr,
-        /// The prefixes to monitor
-        #[arg(required = true)]
+        /// The prefixes to monitor, in addition to the networks that select it
         prefixes: Vec<Prefix>,
     },
     /// Change how a sender is counted, where its datagrams do not say (docs/protocols.md has the settings), or its tags
