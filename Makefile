@@ -33,7 +33,7 @@ run:
 
 web: web/dist/index.html
 
-web/dist/index.html: web/node_modules/.package-lock.json $(shell find web -name node_modules -prune -o -name dist -prune -o -type f -print)
+web/dist/index.html: web/node_modules/.package-lock.json $(shell find web \( -name node_modules -o -name dist -o -name test-results \) -prune -o -type f -print)
 	cd web && npm run build
 	touch $@
 
@@ -44,7 +44,8 @@ web/node_modules/.package-lock.json: web/package-lock.json
 
 test: test-packages web
 	ulimit -S -n 16384; cargo test --workspace
-	cd web && npm test
+	cargo build -q
+	cd web && npm test && npm run e2e -- ../target/debug/netflow
 
 # Tests the REST interface of a real collector against docs/openapi.json; a wheel from PyPI.
 SCHEMATHESIS = target/tools/bin/schemathesis
