@@ -191,6 +191,26 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_changed_at_a_reboot_is_valid_since_then() {
+        let directory = tempfile::tempdir().unwrap();
+        let interfaces = Interfaces::open(directory.path().join("interfaces"));
+        let router: IpAddr = "192.0.2.1".parse().unwrap();
+        let answer = |at: u64, booted: u64, name: &str| {
+            let (at, booted) = (Timestamp::from_seconds(at), Some(Timestamp::from_seconds(booted)));
+            let details = Details { name: Some(name.to_owned()), ..Details::default() };
+            interfaces.observe(Observation { router, source: Source::Snmp, at, booted }, [(5, details)]);
+        };
+        answer(1000, 50, "ge-0/0/1");
+        answer(1900, 50, "ge-0/0/1");
+        // Between these answers it has started again.
+        answer(2800, 2000, "xe-1/0/0");
+        let known = interfaces.of(router);
+        let ends: Vec<_> = known.iter().map(|interface| (interface.name.as_deref(), interface.until)).collect();
+        let start = Some(Timestamp::from_seconds(2000));
+        assert_eq!(ends, [(Some("ge-0/0/1"), start), (Some("xe-1/0/0"), None)]);
+    }
+
+    #[test]
     fn names_are_stored_and_read_again() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("interfaces");
