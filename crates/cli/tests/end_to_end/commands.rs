@@ -304,3 +304,32 @@ fn an_unregistered_sender_is_listed_with_the_command_that_registers_it() {
         assert!(Instant::now() < end, "{}", unknown());
     }
 }
+
+#[test]
+fn routers_of_a_file_are_registered_once_and_not_at_all_if_a_line_is_wrong() {
+    let collector = Collector::start();
+    let file = collector.path().join("routers.txt");
+    let text = "# edge\n192.0.2.1 name=edge-1 prefixes=10.0.0.0/8 tags=edge samplingRate=1000\n\n192.0.2.2\n";
+    let import = |text: &str, more: &[&str]| {
+        std::fs::write(&file, text).unwrap();
+        collector.command(&[&["senders", "import", file.to_str().unwrap()], more].concat())
+    };
+    let addresses = || {
+        let senders = collector.rest("GET", "/senders", "");
+        senders.as_array().unwrap().iter().map(|sender| sender["ip"].clone()).collect::<Vec<_>>()
+    };
+
+    let (_, error, code) = import(&format!("{text}192.0.2.3 tags=a/b\n"), &[]);
+    assert!(error.contains("routers.txt: line 5: 'a/b' is not a tag") && code == Some(1), "{error}");
+    let (told, ..) = import(text, &["--dry-run"]);
+    assert!(told.ends_with("2 would be added, 0 would be changed, 0 as they were\n"), "{told}");
+    assert_eq!(addresses(), [""; 0]);
+
+    let (told, error, code) = import(text, &[]);
+    assert_eq!((code, error.as_str()), (Some(0), ""), "{told}");
+    assert!(told.contains("new name=edge-1 prefixes=10.0.0.0/8 samplingRate=1000 tags=edge"), "{told}");
+    assert!(told.ends_with("2 added, 0 changed, 0 as they were\n"), "{told}");
+    assert_eq!(addresses(), ["192.0.2.1", "192.0.2.2"]);
+    assert_eq!(collector.rest("GET", "/senders/192.0.2.1", "")["samplingRate"], 1000);
+    assert_eq!(import(text, &[]).0, "0 added, 0 changed, 2 as they were\n");
+}

@@ -1,6 +1,9 @@
 //! `netflow senders`: registered senders, their prefixes and settings.
 
+mod import;
+
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Subcommand;
@@ -26,7 +29,8 @@ Examples:
   netflow senders set 192.0.2.1 samplingRate=announced
   netflow senders set 192.0.2.1 tags=edge,site-a name=edge-1
   netflow senders remove 192.0.2.1 2001:db8::/32
-  netflow senders remove 192.0.2.1 --entirely")]
+  netflow senders remove 192.0.2.1 --entirely
+  netflow senders import routers.txt --dry-run")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     action: Option<Action>,
@@ -65,6 +69,18 @@ enum Action {
         /// commas, by which questions select senders, or nothing); name (what it is called, or nothing)
         #[arg(required = true, value_name = "NAME=VALUE")]
         settings: Vec<Change>,
+    },
+    /// Register the routers of a file and add what it has: a line for each, such as "192.0.2.1 name=edge-1 prefixes=10.0.0.0/8
+    /// tags=edge,site-a samplingRate=1000"
+    ///
+    /// Only the address is required. Lists have commas; empty lines and lines with # are skipped. If a line is wrong, nothing
+    /// changes. What is not in the file stays as it is, so that a file can be imported again.
+    Import {
+        /// The file; - is the standard input
+        file: PathBuf,
+        /// Only show what would change
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Remove prefixes of a sender, or the sender; stored data is kept
     #[command(
@@ -152,6 +168,7 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
             let body = Value::Object(settings.into_iter().map(Change::member).collect()).to_string();
             (shown, ask(&client, "PUT", &format!("/senders/{sender}"), &body)?)
         }
+        Action::Import { file, dry_run } => return import::import(&client, &file, dry_run),
         Action::Remove { sender, what: Removed { entirely: true, .. } } => {
             ask(&client, "DELETE", &format!("/senders/{sender}"), "")?;
             output::print_line(format_args!("removed {sender}; its stored data is kept"))?;
@@ -166,8 +183,11 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
 }
 
 fn body(prefixes: &[Prefix]) -> String {
-    let prefix = |prefix: &Prefix| json!({"prefix": prefix.address(), "prefixLen": prefix.length()});
-    json!({"prefixes": prefixes.iter().map(prefix).collect::<Vec<_>>()}).to_string()
+    json!({"prefixes": prefixes_member(prefixes)}).to_string()
+}
+
+fn prefixes_member(prefixes: &[Prefix]) -> Value {
+    prefixes.iter().map(|prefix| json!({"prefix": prefix.address(), "prefixLen": prefix.length()})).collect()
 }
 
 /// One row for each prefix. Names, settings and origins only if there are some.
