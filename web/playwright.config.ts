@@ -14,6 +14,8 @@ const args = [
 export default defineConfig({
   testDir: "tests",
   testMatch: "*.spec.ts",
+  // These make pictures, and are no tests without it.
+  testIgnore: process.env.SCREENSHOTS ? [] : ["screenshots.spec.ts"],
   workers: 1,
   timeout: 90_000,
   expect: { timeout: 20_000 },
