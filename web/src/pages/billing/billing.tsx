@@ -116,6 +116,7 @@ interface BillProps {
 }
 
 function BillChart({ view, bill, hours }: BillProps & { hours: Series }) {
+  // biome-ignore lint/correctness/useExhaustiveDependencies: bill and hours change with the view
   const chart = useMemo(() => chartOf(view, bill, hours), [bill, hours]);
   return (
     <section class="panel" aria-label="Chart">
