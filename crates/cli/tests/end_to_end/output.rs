@@ -30,12 +30,19 @@ const CALLS: &[(&str, &[&str])] = &[
     ("flows", &["--folder", "data"]),
     ("generate", &["--flows", "30", "--to", "RECEIVING"]),
     ("live", &[]),
+    ("networks add", &["203.0.113.0/24", "name=office"]),
+    ("networks list", &[]),
+    // Refused, because it is not there.
+    ("networks remove", &["198.51.100.0/24"]),
+    ("networks show", &["203.0.113.0/24"]),
     ("replay", &["capture.pcap"]),
     // Refused, because the collector is running.
     ("restore", &[BACKUP]),
     ("selfcheck", &[]),
     ("send", &["capture.pcap", "--to", "RECEIVING"]),
     ("senders add", &["127.0.0.9", "192.0.2.0/24"]),
+    // Nothing, of the standard input.
+    ("senders import", &["-"]),
     ("senders list", &[]),
     ("senders remove", &["127.0.0.9", "192.0.2.0/24"]),
     ("senders set", &["127.0.0.9", "samplingRate=announced"]),
@@ -187,8 +194,8 @@ fn a_full_disk_is_an_error_of_every_command_that_prints() {
         assert_eq!(full.code, Some(1), "{name}: {full:?}");
         assert!(full.errors.contains("netflow: cannot write to standard output: No space left"), "{name}: {full:?}");
     });
-    // All but live, which wants a terminal, restore, which is refused, package-files and the wrong command.
-    assert_eq!(printing, CALLS.len() + MORE_CALLS.len() - 4);
+    // All but live, which wants a terminal, restore and networks remove, which are refused, package-files and the wrong command.
+    assert_eq!(printing, CALLS.len() + MORE_CALLS.len() - 5);
 }
 
 #[test]
