@@ -321,14 +321,14 @@ fn routers_of_a_file_are_registered_once_and_not_at_all_if_a_line_is_wrong() {
 
     let (_, error, code) = import(&format!("{text}192.0.2.3 tags=a/b\n"), &[]);
     assert!(error.contains("routers.txt: line 5: 'a/b' is not a tag") && code == Some(1), "{error}");
-    let (told, ..) = import(text, &["--dry-run"]);
-    assert!(told.ends_with("2 would be added, 0 would be changed, 0 as they were\n"), "{told}");
+    let (printed, ..) = import(text, &["--dry-run"]);
+    assert!(printed.ends_with("2 would be added, 0 would be changed, 0 as they were\n"), "{printed}");
     assert_eq!(addresses(), [""; 0]);
 
-    let (told, error, code) = import(text, &[]);
-    assert_eq!((code, error.as_str()), (Some(0), ""), "{told}");
-    assert!(told.contains("new name=edge-1 prefixes=10.0.0.0/8 samplingRate=1000 tags=edge"), "{told}");
-    assert!(told.ends_with("2 added, 0 changed, 0 as they were\n"), "{told}");
+    let (printed, error, code) = import(text, &[]);
+    assert_eq!((code, error.as_str()), (Some(0), ""), "{printed}");
+    assert!(printed.contains("new name=edge-1 prefixes=10.0.0.0/8 samplingRate=1000 tags=edge"), "{printed}");
+    assert!(printed.ends_with("2 added, 0 changed, 0 as they were\n"), "{printed}");
     assert_eq!(addresses(), ["192.0.2.1", "192.0.2.2"]);
     assert_eq!(collector.rest("GET", "/senders/192.0.2.1", "")["samplingRate"], 1000);
     assert_eq!(import(text, &[]).0, "0 added, 0 changed, 2 as they were\n");

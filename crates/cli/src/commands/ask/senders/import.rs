@@ -49,7 +49,7 @@ pub(super) fn import(client: &Client, file: &Path, is_dry_run: bool) -> Result<E
             })?;
         }
         *if known.is_some() { &mut changed } else { &mut added } += 1;
-        table.push(vec![Cell::Text(address), Cell::Text(told(known.is_some(), &members))]);
+        table.push(vec![Cell::Text(address), Cell::Text(change_of(known.is_some(), &members))]);
     }
     if added + changed > 0 {
         super::print(Format { json: false, csv: false }, &Value::Null, |_| table)?;
@@ -120,7 +120,7 @@ fn differences(sender: &Sender, known: Option<&Value>) -> Map<String, Value> {
 }
 
 /// For people: what changes, as `netflow senders set` has it.
-fn told(is_known: bool, members: &Map<String, Value>) -> String {
+fn change_of(is_known: bool, members: &Map<String, Value>) -> String {
     let word = |(name, value): (&String, &Value)| match value {
         Value::Array(values) => format!("{name}={}", values.iter().map(listed).collect::<Vec<_>>().join(",")),
         value => format!("{name}={}", listed(value)),
@@ -161,12 +161,12 @@ mod tests {
         let expected = json!({"prefixes": [{"prefix": "192.0.2.0", "prefixLen": 24}], "tags": ["a"]});
         let members = differences(&sender, Some(&known));
         assert_eq!(Value::Object(members.clone()), expected);
-        assert_eq!(told(true, &members), "prefixes=192.0.2.0/24 tags=a");
+        assert_eq!(change_of(true, &members), "prefixes=192.0.2.0/24 tags=a");
         let all = differences(&sender, None);
         assert_eq!((all.len(), &all["samplingRate"], &all["name"]), (4, &json!(10), &json!("edge")));
-        assert_eq!(told(false, &all), "new name=edge prefixes=10.0.0.0/8,192.0.2.0/24 samplingRate=10 tags=a");
+        assert_eq!(change_of(false, &all), "new name=edge prefixes=10.0.0.0/8,192.0.2.0/24 samplingRate=10 tags=a");
         let nothing: Sender = "192.0.2.1".parse().unwrap();
         assert!(differences(&nothing, Some(&known)).is_empty());
-        assert_eq!(told(false, &differences(&nothing, None)), "new");
+        assert_eq!(change_of(false, &differences(&nothing, None)), "new");
     }
 }
