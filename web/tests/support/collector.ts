@@ -28,37 +28,28 @@ export interface Keys {
 export class Collector {
   readonly directory = mkdtempSync(join(tmpdir(), "netflow-web-"));
   url = "";
-  /** Where the page of dist/ is: the collector, or the proxy if the collector has another one or none. */
-  page = "";
+  /** Where the page is. */
+  get page(): string {
+    return this.url;
+  }
   udp = 0;
   /** What the generator sent, by name and direction. */
   sent: Sums[] = [];
   /** When it began to send. */
   began = 0;
   private process: ChildProcess | undefined;
-  private proxy: ChildProcess | undefined;
   readonly limited: Keys = { authKey: "a".repeat(64), signKey: "b".repeat(64) };
 
   async start(): Promise<void> {
-    const [http, udp, page] = [await freePort(), await freePort(), await freePort()];
+    const [http, udp] = [await freePort(), await freePort()];
     this.url = `http://127.0.0.1:${http}`;
     this.udp = udp;
     this.configure(http);
     await this.serve();
     await this.netflow("senders", "add", "127.0.0.1", PREFIX);
     await this.netflow("senders", "add", "127.0.0.2", "198.51.100.0/24");
-    this.hasSessions = (await fetch(`${this.url}/session/nonce`)).ok;
-    if (await this.servesPage()) {
-      this.page = this.url;
-    } else {
-      this.proxy = spawn("node", ["dev/proxy.mjs", this.url, join(this.directory, "data/keys"), String(page), netflow]);
-      this.page = `http://127.0.0.1:${page}`;
-      await answers(`${this.page}/session/nonce`);
-    }
+    if (!(await this.servesPage())) throw new Error("the program has another page: make web, then cargo build");
   }
-
-  /** Whether logins are those of the collector, and not of the proxy. */
-  hasSessions = false;
 
   private configure(http: number): void {
     const { authKey, signKey } = this.limited;
@@ -104,7 +95,6 @@ listen = []
   }
 
   async stop(): Promise<void> {
-    this.proxy?.kill();
     await this.end();
     rmSync(this.directory, { recursive: true, force: true, maxRetries: 5 });
   }
