@@ -15,6 +15,9 @@ export default defineConfig({
     // The licences of the libraries in the script require to be passed on with it. A JSON file, because the collector serves those.
     license: { fileName: "assets/licences.json" },
   },
-  server: { proxy: { "^/(?!web|src|node_modules|@|dev|index.html).+": "http://127.0.0.1:18100" } },
+  // npm run dev: everything but the page is the collector's.
+  server: {
+    proxy: { "^/(?!web|src|node_modules|@|index.html).+": process.env.COLLECTOR ?? "http://127.0.0.1:8080" },
+  },
   test: { include: ["src/**/*.test.ts"] },
 });
