@@ -14,7 +14,7 @@ use accounting::range::Range;
 use accounting::zone::{Zone, ZoneError};
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
-use flow::{Networks, Prefix};
+use flow::{Counters, Networks, Prefix};
 use questions::Words;
 use tap::Filter;
 
@@ -30,6 +30,17 @@ pub(crate) struct Parameters {
     /// some senders.
     networks: Arc<Networks>,
 }
+
+/// The counter to sort by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Measure {
+    Bytes,
+    Packets,
+    Flows,
+}
+
+const MEASURES: [(&str, Measure); 3] =
+    [("bytes", Measure::Bytes), ("pkts", Measure::Packets), ("flows", Measure::Flows)];
 
 /// Those of every request: the credentials (`auth`).
 const CREDENTIALS: [&str; 3] = ["auth", "sign", "payload"];
@@ -117,6 +128,24 @@ impl Parameters {
         self.one_of("direction", &Direction::ALL.map(|direction| (direction.name(), direction)))
     }
 
+    /// Several directions with commas, each once, in their usual order; all when it is absent.
+    pub(crate) fn directions(&self) -> Result<Vec<Direction>, Error> {
+        let Some(text) = self.text("direction") else { return Ok(Direction::ALL.to_vec()) };
+        let words: Vec<&str> = text.split(',').collect();
+        if let Some(wrong) = words.iter().find(|word| Direction::ALL.iter().all(|known| known.name() != **word)) {
+            let known = Direction::ALL.map(Direction::name).join(", ");
+            let message = format_args!("must be one of {known}, or several with commas, not {}", Quoted(wrong));
+            return Err(problem("direction", message));
+        }
+        Ok(Direction::ALL.into_iter().filter(|known| words.contains(&known.name())).collect())
+    }
+
+    /// The counter to sort by, with its word; bytes when it is absent.
+    pub(crate) fn measure(&self, name: &str) -> Result<(&'static str, Measure), Error> {
+        let [bytes, ..] = MEASURES;
+        Ok(self.one_of(name, &MEASURES.map(|(word, measure)| (word, (word, measure))))?.unwrap_or(bytes))
+    }
+
     /// A whole number from 1 to a limit; `default` when it is absent.
     pub(crate) fn count(&self, name: &str, default: usize, limit: usize) -> Result<usize, Error> {
         let Some(text) = self.text(name) else { return Ok(default) };
@@ -151,6 +180,21 @@ impl Parameters {
             return Err(problem("from", format_args!("must be before to, which is {}", zone.display(to))));
         }
         Ok(Range { from, to })
+    }
+}
+
+impl Measure {
+    /// The words for them.
+    pub(crate) fn words() -> [&'static str; 3] {
+        MEASURES.map(|(word, _)| word)
+    }
+
+    pub(crate) fn of(self, counters: &Counters) -> u64 {
+        match self {
+            Self::Bytes => counters.bytes,
+            Self::Packets => counters.packets,
+            Self::Flows => counters.flows,
+        }
     }
 }
 

@@ -5,6 +5,8 @@ use accounting::direction::Direction;
 use utoipa::IntoParams;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
+use super::Measure;
+
 /// The sender in the path.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
@@ -32,13 +34,28 @@ pub(crate) struct OfPrefix {
     prefix: String,
 }
 
-/// Direction and time range.
+/// One direction.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
-pub(crate) struct OfRange {
+pub(crate) struct OfDirection {
     /// Direction relative to the prefix
     #[param(schema_with = direction)]
     direction: Option<String>,
+}
+
+/// Several directions.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct OfDirections {
+    /// Directions relative to the prefix: in, out, in:local, out:local; several with commas
+    #[param(example = "in,out")]
+    direction: Option<String>,
+}
+
+/// The time range.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct OfRange {
     /// Start of the range (inclusive): 2026-11-23T05:01Z or 2026-11-23
     from: Option<String>,
     /// End of the range (exclusive)
@@ -56,6 +73,11 @@ pub(crate) struct OfZone {
 
 fn direction() -> Object {
     one_of(Direction::ALL.map(Direction::name))
+}
+
+/// Counters to sort by.
+pub(crate) fn measures() -> Object {
+    one_of(Measure::words())
 }
 
 /// A text that is one of these words.

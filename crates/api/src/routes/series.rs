@@ -1,11 +1,13 @@
-//! `GET /series/<sender>`: one counter over time, in whole minutes, hours, days or months. A step without stored
-//! counters is a gap, not a zero.
+//! `GET /series/<sender>`: one counter over time, in whole minutes, hours, days or months; or the largest values of a field
+//! (`split`), which are read together. A step without stored counters is a gap, not a zero.
+
+mod split;
 
 use std::sync::Arc;
 
-use accounting::block::{TableSet, Tables};
+use accounting::block::{BlockError, TableSet, Tables};
 use accounting::direction::Direction;
-use accounting::field::{Field, Name};
+use accounting::field::{Field, Name, Value};
 use accounting::period::Period;
 use accounting::range::Range;
 use accounting::zone::Zone;
@@ -17,6 +19,7 @@ use serde::Serialize;
 use storage::{Answers, Totals};
 use utoipa::openapi::schema::Object;
 
+use self::split::Split;
 use super::remarks::{LocalTraffic, RemarkView};
 use super::{CountersView, Ordered, SenderAddress, damage_noted};
 use crate::Api;
@@ -26,7 +29,9 @@ use crate::interface_names::InterfaceNames;
 use crate::kept::Kept;
 use crate::naming::{NamesView, Naming, OfNaming};
 use crate::parameters::Parameters;
-use crate::parameters::documentation::{OfPrefix, OfRange, OfSender, OfSenders, OfZone, one_of};
+use crate::parameters::documentation::{
+    OfDirections, OfPrefix, OfRange, OfSender, OfSenders, OfZone, measures, one_of,
+};
 use crate::queues::Asker;
 use crate::selected::Selected;
 
@@ -51,6 +56,18 @@ pub(crate) struct Series {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     interfaces: Vec<view::Interface>,
+    /// With `field` only: the field whose values are shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    field: Option<&'static str>,
+    /// With `field` only, and without `values`: the counter that they are sorted by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    by: Option<&'static str>,
+    /// With `field` only: its values, in the order in which the points have them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    rows: Option<Vec<split::Row>>,
     step: &'static str,
     /// The time zone of the steps.
     tz: String,
@@ -77,13 +94,15 @@ struct Point {
 struct Counted {
     #[serde(flatten)]
     counters: CountersView,
-    /// Present and true when a limit folded counters, so that this one may be too low.
+    /// Present and true when a limit folded counters, so that this one may be too low; with `field`, those of its values.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     truncated: bool,
     /// With `names=1` only: the rate in percent of the speed of the interface, if that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false)]
     percent_of_speed: Option<f64>,
+    #[serde(flatten)]
+    parts: Option<split::Parts>,
 }
 
 const STEPS: [(&str, Period); 4] =
@@ -94,13 +113,15 @@ const DEFAULT_MINUTES: u32 = 24 * 60;
 /// for names in large tables.
 const MOST_STEPS: usize = 7 * 24 * 60 + 1;
 const MOST_STEPS_OF_LARGE_TABLES: usize = 24 * 60 + 1;
-/// The length of a point in an answer, about.
+/// The length of a point in an answer, and of a value in it, about.
 const WRITTEN_BYTES: usize = 200;
+const WRITTEN_BYTES_OF_A_VALUE: usize = 50;
 
 /// The parsed query.
 struct Question {
     prefix: Prefix,
     name: Name,
+    split: Option<Split>,
     directions: Vec<Direction>,
     step: Period,
     zone: Zone,
@@ -110,7 +131,7 @@ struct Question {
     naming: Naming,
 }
 
-/// The known parameters.
+/// The known parameters, without those of a split.
 const PARAMETERS: [&str; 8] = ["prefix", "name", "direction", "from", "to", "tz", "step", "names"];
 
 impl Question {
@@ -119,7 +140,9 @@ impl Question {
         let step = parameters.one_of("step", &STEPS)?.unwrap_or(Period::Hour);
         let zone = parameters.zone()?;
         let range = parameters.range(DEFAULT_MINUTES, &zone)?;
-        let most = match name.field {
+        let split = Split::read(parameters)?;
+        let field = split.as_ref().map_or(name.field, |split| split.fields().next().unwrap_or(name.field));
+        let most = match field {
             Field::All | Field::Protocol => MOST_STEPS,
             _ => MOST_STEPS_OF_LARGE_TABLES,
         };
@@ -130,7 +153,8 @@ impl Question {
         Ok(Self {
             prefix: parameters.prefix()?,
             name,
-            directions: parameters.direction()?.map_or_else(|| Direction::ALL.to_vec(), |one| vec![one]),
+            split,
+            directions: parameters.directions()?,
             step,
             zone,
             steps,
@@ -158,19 +182,60 @@ impl Question {
 
     /// Including the counters of `all`, which distinguish a zero from a gap.
     fn tables(&self) -> TableSet {
-        TableSet::of_field(self.name.field).union(TableSet::of_field(Field::All))
+        let own = match &self.split {
+            Some(split) => split.tables(&self.directions),
+            None => TableSet::of_field(self.name.field),
+        };
+        own.union(TableSet::of_field(Field::All))
     }
 
     /// `None` for a gap.
-    fn counters(&self, tables: &Tables, step: Range, interfaces: &InterfaceNames) -> Option<Ordered<Counted>> {
+    fn counters(
+        &self,
+        tables: &Tables,
+        step: Range,
+        (values, interfaces): (&[Value], &InterfaceNames),
+    ) -> Option<Ordered<Counted>> {
         let counted = |direction: Direction| {
             let counters = tables.get(direction, self.name).unwrap_or_default();
-            let truncated = tables.is_partial(direction, self.name.field);
-            let percent_of_speed = interfaces.percent_of_speed(self.name, step, counters.bytes);
-            (direction.name().to_owned(), Counted { counters: counters.into(), truncated, percent_of_speed })
+            let split = self.split.as_ref();
+            let truncated = match split {
+                Some(split) => split.is_partial(tables, direction),
+                None => tables.is_partial(direction, self.name.field),
+            };
+            let counted = Counted {
+                counters: counters.into(),
+                truncated,
+                percent_of_speed: interfaces.percent_of_speed(self.name, step, counters.bytes),
+                parts: split.map(|split| split.parts(values, (direction, tables), (step, interfaces))),
+            };
+            (direction.name().to_owned(), counted)
         };
         (!tables.is_empty()).then(|| Ordered(self.directions.iter().copied().map(counted).collect()))
     }
+
+    /// From the start of the first step to the end of the last one.
+    fn range(&self) -> Range {
+        let from = self.steps.first().map(|step| step.from).unwrap_or_default();
+        Range { from, to: self.steps.last().map_or(from, |step| step.to) }
+    }
+
+    /// The steps that have not expired, in one range.
+    fn range_left(&self, kept: &Kept) -> Range {
+        let range = self.range();
+        let first = self.steps.iter().find(|step| kept.left_of(self.step, **step) == **step);
+        Range { from: first.map_or(range.to, |step| step.from), ..range }
+    }
+
+    /// About how long the answer is.
+    fn written(&self, values: &[Value]) -> usize {
+        let of_values = values.len() * self.directions.len() * WRITTEN_BYTES_OF_A_VALUE;
+        self.steps.len() * (WRITTEN_BYTES + of_values)
+    }
+}
+
+fn known_parameters() -> Vec<&'static str> {
+    PARAMETERS.into_iter().chain(split::PARAMETERS).collect()
 }
 
 /// The refusal of an answer with more steps, or intervals of them, than it may have.
@@ -192,6 +257,21 @@ struct OfSeries {
     /// Length of a step
     #[param(schema_with = step_words)]
     step: Option<String>,
+    /// Instead of name: the largest values of this field, or of the remote or own end of flows
+    #[param(schema_with = field_words)]
+    field: Option<String>,
+    /// With field: number of values
+    #[param(minimum = 1, maximum = 50)]
+    n: Option<u32>,
+    /// With field: counter to sort by
+    #[param(schema_with = measures)]
+    by: Option<String>,
+    /// With field, instead of n: these values, with commas
+    values: Option<String>,
+}
+
+fn field_words() -> Object {
+    one_of(split::words())
 }
 
 fn step_words() -> Object {
@@ -206,6 +286,7 @@ fn step_words() -> Object {
     params(
         OfSender,
         OfPrefix,
+        OfDirections,
         OfRange,
         OfZone,
         OfSeries,
@@ -219,7 +300,7 @@ pub(crate) async fn show(
     SenderAddress(sender): SenderAddress,
     parameters: Parameters,
 ) -> Result<Response, Error> {
-    parameters.only(&PARAMETERS)?;
+    parameters.only(&known_parameters())?;
     let question = Question::read(&parameters)?;
     let selected = api.registered(sender).await?;
     answer(api, asker, selected, question).await
@@ -233,6 +314,7 @@ pub(crate) async fn show(
     params(
         OfSenders,
         OfPrefix,
+        OfDirections,
         OfRange,
         OfZone,
         OfSeries,
@@ -246,7 +328,7 @@ pub(crate) async fn show_sum(
     limits: Option<Extension<KeySenders>>,
     parameters: Parameters,
 ) -> Result<Response, Error> {
-    parameters.only_of_senders(&PARAMETERS)?;
+    parameters.only_of_senders(&known_parameters())?;
     let question = Question::read(&parameters)?;
     let selected = api.selected(&parameters, limits.as_deref()).await?;
     answer(api, asker, selected, question).await
@@ -257,28 +339,32 @@ async fn answer(api: Api, asker: Asker, selected: Selected, question: Question) 
     let kept = api.kept(&question.zone).await?;
     question.limit_intervals(&selected, &kept)?;
     let (prefix, tables) = (question.prefix, question.tables());
+    let fields: Vec<Field> = question.split.iter().flat_map(Split::fields).chain([question.name.field]).collect();
+    let names = api.value_names(&question.naming, &selected, fields.into_iter());
+    let (values, before, answers) = values(&api, &asker, &selected, (&question, &kept)).await?;
     let ranges = question.steps.iter().map(|step| kept.left_of(question.step, *step));
     let ask = |range| selected.addresses().map(move |sender| storage::Question { range, sender, prefix, tables });
-    let mut answers = Answers::to_sums(ranges.flat_map(ask).collect(), selected.len());
-    let names = api.value_names(&question.naming, &selected, [question.name.field].into_iter());
-    let (of_points, of_interface) = (Arc::clone(&question), names.interfaces.clone());
+    let mut answers = answers.then_sums(ranges.flat_map(ask).collect(), selected.len());
+    let values: Arc<[Value]> = values.into();
+    let (of_points, of_values, of_interface) = (Arc::clone(&question), Arc::clone(&values), names.interfaces.clone());
     let sum = move |number: usize, Totals { tables, senders, damaged }: Totals| {
         let step = of_points.steps.get(number).copied();
-        (step.and_then(|step| of_points.counters(&tables, step, &of_interface)), (senders, damaged))
+        let counters = step.and_then(|step| of_points.counters(&tables, step, (&of_values, &of_interface)));
+        (counters, (senders, damaged))
     };
     let answers = api.answers(&asker, &mut answers, sum).await?;
     let (counters, sums): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
     let (senders, damaged): (Vec<_>, Vec<_>) = sums.into_iter().unzip();
+    let damaged: Vec<_> = damaged.into_iter().flatten().chain(before).collect();
     let parts = selected.parts(prefix, senders.into_iter().flatten().collect());
     let starts = question.steps.iter().map(|step| question.zone.display(step.from));
     let points: Vec<Point> = starts.zip(counters).map(|(start, counters)| Point { start, counters }).collect();
     if points.iter().all(|point| point.counters.is_none()) {
         selected.monitor(prefix)?;
     }
-    let [first, last] = [question.steps.first(), question.steps.last()];
-    let from = first.map(|step| step.from).unwrap_or_default();
-    let range = Range { from, to: last.map_or(from, |step| step.to) };
+    let range = question.range();
     let remarks = api.remarks(&asker, &parts, (prefix, range), &question.zone, LocalTraffic::Apart).await?;
+    let split = question.split.as_ref();
     let series = Series {
         sender: selected.text().to_owned(),
         senders: parts.view(),
@@ -287,6 +373,9 @@ async fn answer(api: Api, asker: Asker, selected: Selected, question: Question) 
         name: question.name.to_string(),
         names: names.of(question.name, range),
         interfaces: names.interfaces.listed(question.name, range),
+        field: split.map(Split::field),
+        by: split.and_then(Split::by),
+        rows: split.map(|split| values.iter().map(|value| split.row(*value, &names, range)).collect()),
         step: question.step.name(),
         tz: question.zone.to_string(),
         from: question.zone.display(range.from),
@@ -294,6 +383,32 @@ async fn answer(api: Api, asker: Asker, selected: Selected, question: Question) 
         points,
         remarks,
     };
-    let written = series.points.len() * WRITTEN_BYTES;
-    api.work(asker.party, written, move || damage_noted(series, damaged.concat())).await
+    let written = question.written(&values);
+    api.work(asker.party, written, move || damage_noted(series, damaged)).await
+}
+
+/// The values of the field that the answer has: of the query, or the largest of the whole time. What is asked after them is
+/// about the same moment.
+async fn values(
+    api: &Api,
+    asker: &Asker,
+    selected: &Selected,
+    (question, kept): (&Arc<Question>, &Kept),
+) -> Result<(Vec<Value>, Vec<BlockError>, Answers), Error> {
+    let nothing = Answers::to(Vec::new());
+    let Some(split) = &question.split else { return Ok((Vec::new(), Vec::new(), nothing)) };
+    if let Some(values) = split.values() {
+        return Ok((values.to_vec(), Vec::new(), nothing));
+    }
+    let (range, prefix, tables) = (question.range_left(kept), question.prefix, question.tables());
+    let ask = |sender| storage::Question { range, sender, prefix, tables };
+    let mut answers = Answers::to_sums(selected.addresses().map(ask).collect(), selected.len());
+    let question = Arc::clone(question);
+    let largest = move |_, Totals { tables, damaged, .. }: Totals| {
+        let split = question.split.as_ref();
+        (split.map(|split| split.largest(&tables, &question.directions)).unwrap_or_default(), damaged)
+    };
+    let found = api.answers(asker, &mut answers, largest).await?;
+    let (values, damaged) = found.into_iter().next().unwrap_or_default();
+    Ok((values, damaged, answers))
 }

@@ -21,8 +21,8 @@ use crate::auth::KeySenders;
 use crate::error::Error;
 use crate::interface_names::OfInterface;
 use crate::naming::{NamesView, Naming, OfNaming, ValueNames};
-use crate::parameters::Parameters;
-use crate::parameters::documentation::{OfPrefix, OfRange, OfSender, OfSenders, OfZone, one_of};
+use crate::parameters::documentation::{OfDirection, OfPrefix, OfRange, OfSender, OfSenders, OfZone, measures, one_of};
+use crate::parameters::{Measure, Parameters};
 use crate::queues::Asker;
 use crate::selected::{Parts, Selected};
 
@@ -80,16 +80,6 @@ struct Rest {
     counters: CountersView,
 }
 
-/// The counter to sort by.
-#[derive(Clone, Copy)]
-enum Measure {
-    Bytes,
-    Packets,
-    Flows,
-}
-
-const MEASURES: [(&str, Measure); 3] =
-    [("bytes", Measure::Bytes), ("pkts", Measure::Packets), ("flows", Measure::Flows)];
 /// The number of rows by default, and at most.
 const ROWS: usize = 20;
 const MOST_ROWS: usize = 1000;
@@ -117,8 +107,6 @@ impl Question {
     fn read(parameters: &Parameters) -> Result<Self, Error> {
         let zone = parameters.zone()?;
         let fields = Field::ALL.map(|field| (field.name(), field));
-        let measures = MEASURES.map(|(word, measure)| (word, (word, measure)));
-        let [bytes, ..] = MEASURES;
         Ok(Self {
             prefix: parameters.prefix()?,
             field: parameters.one_of("field", fields.get(1..).unwrap_or_default())?.unwrap_or(Field::SourceAddress),
@@ -127,7 +115,7 @@ impl Question {
             zone,
             rows: parameters.count("n", ROWS, MOST_ROWS)?,
             naming: Naming::read(parameters)?,
-            by: parameters.one_of("by", &measures)?.unwrap_or(bytes),
+            by: parameters.measure("by")?,
         })
     }
 }
@@ -152,10 +140,6 @@ fn fields() -> Object {
     one_of(Field::ALL.iter().skip(1).map(|field| field.name()))
 }
 
-fn measures() -> Object {
-    one_of(MEASURES.map(|(word, _)| word))
-}
-
 /// The largest values of a field, of one sender.
 #[utoipa::path(
     get,
@@ -164,6 +148,7 @@ fn measures() -> Object {
     params(
         OfSender,
         OfPrefix,
+        OfDirection,
         OfRange,
         OfZone,
         OfTop,
@@ -191,6 +176,7 @@ pub(crate) async fn show(
     params(
         OfSenders,
         OfPrefix,
+        OfDirection,
         OfRange,
         OfZone,
         OfTop,
@@ -275,15 +261,5 @@ impl Question {
     fn row(&self, name: Name, counters: Counters, names: &ValueNames) -> Row {
         let interface = names.interfaces.of(name, self.range, counters.bytes);
         Row { name: name.to_string(), names: names.of(name, self.range), counters: counters.into(), interface }
-    }
-}
-
-impl Measure {
-    fn of(self, counters: &Counters) -> u64 {
-        match self {
-            Self::Bytes => counters.bytes,
-            Self::Packets => counters.packets,
-            Self::Flows => counters.flows,
-        }
     }
 }

@@ -29,6 +29,7 @@ mod senders;
 mod server;
 mod sessions;
 mod signatures;
+mod split_series;
 mod stats;
 mod status;
 mod tap;

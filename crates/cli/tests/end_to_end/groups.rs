@@ -76,6 +76,22 @@ fn commands_add_up_several_senders() {
         let billing = as_json(&collector, &["billing", selection, PREFIX]);
         assert_eq!(billing["in"]["bytes"], expected * 100, "{selection}");
     }
+    // The values of a field over time: rows for programs, and a line for each with a total for people.
+    let split = ["series", "all", PREFIX, "--field", "proto", "--direction", "in,out"];
+    let (rows, ..) = collector.command(&[&split[..], &["--csv"]].concat());
+    assert!(rows.starts_with("start,direction,name,bytes,pkts,flows\n"), "{rows}");
+    let flows = |name: &str| -> u64 {
+        let cells = rows.lines().map(|line| line.split(',').collect::<Vec<_>>());
+        cells.filter(|cells| cells[1..3] == ["in", name]).map(|cells| cells[5].parse::<u64>().unwrap()).sum()
+    };
+    assert_eq!((flows("proto:0"), flows("rest"), flows("other")), (sum, 0, 0), "{rows}");
+    let shown = run(&collector, &split);
+    let line = |name: &str| shown.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{shown}"));
+    for name in ["proto:0 (hopopt)  in", "total             in"] {
+        assert!(line(name).contains(&format!("  {sum}  ")) && line(name).contains('█'), "{shown}");
+    }
+    let (_, stderr, code) = collector.command(&[&split[..], &["--name", "all"]].concat());
+    assert!(code == Some(2) && stderr.contains("cannot be used with"), "{stderr}");
     assert_eq!(as_json(&collector, &["billing", "all", PREFIX])["senders"], json!(SENDERS));
     collector.terminate();
 }

@@ -1,4 +1,6 @@
-//! `netflow series`: one counter over time.
+//! `netflow series`: one counter over time, or the largest values of a field (`split`).
+
+mod split;
 
 use std::io::Write;
 
@@ -23,7 +25,9 @@ Examples:
   netflow series 192.0.2.1 172.16.1.0/24 --name proto:udp --step minute --from 2026-11-23T05:00Z --to 2026-11-23T06:00Z
   netflow series 192.0.2.1 172.16.1.0/24 --step month --from 2026-01-01 --csv
   netflow series 192.0.2.1 172.16.1.0/24 --step day --from 2026-11-01 --tz Europe/Berlin
-  netflow series tag:edge 172.16.1.0/24")]
+  netflow series tag:edge 172.16.1.0/24
+  netflow series all 172.16.1.0/24 --field remoteas -n 5 --direction in,out
+  netflow series all 172.16.1.0/24 --field ownport --values https,22 --csv")]
 pub(crate) struct Arguments {
     /// The address of the sender; or several with commas, tag:NAME, or all: their counters are added up
     sender: SenderSelection,
@@ -32,9 +36,21 @@ pub(crate) struct Arguments {
     /// The counter: all, or a value of a field such as proto:tcp, dstport:443 or srcip:192.0.2.1
     #[arg(long, default_value = "all")]
     name: String,
-    /// Direction relative to the prefix [default: all four]
-    #[arg(long, value_parser = ["in", "out", "in:local", "out:local"])]
-    direction: Option<String>,
+    /// Instead of one counter: the largest values of a field such as srcip, or of an end: remoteip, remoteport, remoteas, remotecountry, ownip, ownport, ownas, owncountry
+    #[arg(long, conflicts_with = "name")]
+    field: Option<String>,
+    /// With --field: number of values, 1 to 50 [default: 10]
+    #[arg(short, long, value_name = "N", requires = "field")]
+    number: Option<u32>,
+    /// With --field: which values are the largest [default: bytes]
+    #[arg(long, requires = "field", value_parser = ["bytes", "pkts", "flows"])]
+    by: Option<String>,
+    /// With --field: these values instead of the largest, with commas
+    #[arg(long, requires = "field", conflicts_with_all = ["number", "by"])]
+    values: Option<String>,
+    /// Direction relative to the prefix, or several with commas [default: all four]
+    #[arg(long, value_delimiter = ',', value_parser = ["in", "out", "in:local", "out:local"])]
+    direction: Vec<String>,
     /// Start with the step that contains this time, such as 2026-11-23T05:01Z or 2026-11-23 [default: a day ago]
     #[arg(long, value_name = "TIME")]
     from: Option<String>,
@@ -56,28 +72,37 @@ pub(crate) struct Arguments {
 
 /// Queries and prints.
 pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
-    let Arguments { sender, prefix, name, direction, from, to, step, naming, zone, format, connection } = arguments;
-    let (path, selection) = about("series", &sender);
+    let (format, naming) = (arguments.format, arguments.naming);
+    let (path, selection) = about("series", &arguments.sender);
+    let is_split = arguments.field.is_some();
     let parameters = [
         selection,
-        ("prefix", Some(prefix.to_string())),
-        ("name", Some(name)),
-        ("direction", direction),
-        ("from", from),
-        ("to", to),
-        ("tz", zone.tz),
-        ("step", Some(step)),
+        ("prefix", Some(arguments.prefix.to_string())),
+        ("name", Some(arguments.name).filter(|_| !is_split)),
+        ("field", arguments.field),
+        ("n", arguments.number.map(|number| number.to_string())),
+        ("by", arguments.by),
+        ("values", arguments.values),
+        ("direction", Some(arguments.direction.join(",")).filter(|directions| !directions.is_empty())),
+        ("from", arguments.from),
+        ("to", arguments.to),
+        ("tz", arguments.zone.tz),
+        ("step", Some(arguments.step)),
         naming.parameter(format),
     ];
-    let client = Client::new(&connection, config)?;
+    let client = Client::new(&arguments.connection, config)?;
     let answer = ask(&client, "GET", &target(&path, &parameters), "")?;
-    print(format, &answer, |answer| table(answer, !format.csv))?;
-    if !format.json && !format.csv {
-        output::print(|out| {
-            write!(out, "{}", charts(&answer))?;
-            // A name in the question is shown with its number.
-            if value_name(&answer).is_some() { writeln!(out, "\n{}", named(&answer)) } else { Ok(()) }
-        })?;
+    if is_split {
+        print(format, &answer, |answer| if format.csv { split::rows(answer, naming) } else { split::table(answer) })?;
+    } else {
+        print(format, &answer, |answer| table(answer, !format.csv))?;
+        if !format.json && !format.csv {
+            output::print(|out| {
+                write!(out, "{}", charts(&answer))?;
+                // A name in the question is shown with its number.
+                if value_name(&answer).is_some() { writeln!(out, "\n{}", named(&answer)) } else { Ok(()) }
+            })?;
+        }
     }
     print_senders(format, &answer)?;
     print_remarks(format, &answer)?;
