@@ -1,26 +1,51 @@
 // Amounts and rates as text. Every number on a page is written here, so all of them look alike.
 
+/** A counter of up to 2^64 - 1: beyond 2^53, a number would lose digits. */
+export type Count = number | bigint;
 export interface Counters {
-  bytes: number;
-  pkts: number;
-  flows: number;
+  bytes: Count;
+  pkts: Count;
+  flows: Count;
+}
+
+/** The exact sum. */
+export function add(one: Count, other: Count): Count {
+  const about = Number(one) + Number(other);
+  return Number.isSafeInteger(about) ? about : BigInt(one) + BigInt(other);
 }
 
 /** The units in which traffic is shown. */
-export type Unit = "bits" | "packets" | "flows";
-export const UNITS: readonly [Unit, ...Unit[]] = ["bits", "packets", "flows"];
-export const UNIT_NAMES: Record<Unit, string> = { bits: "bit/s", packets: "packets/s", flows: "flows/s" };
+export type Unit = "bits" | "packets" | "flows" | "percent";
+export const UNITS: readonly [Unit, ...Unit[]] = ["bits", "packets", "flows", "percent"];
+export const UNIT_NAMES: Record<Unit, string> = {
+  bits: "bit/s",
+  packets: "packets/s",
+  flows: "flows/s",
+  percent: "% of speed",
+};
 /** The counter of the REST interface that a unit is computed from. */
-export const COUNTERS: Record<Unit, keyof Counters> = { bits: "bytes", packets: "pkts", flows: "flows" };
+export const COUNTERS: Record<Unit, keyof Counters> = {
+  bits: "bytes",
+  packets: "pkts",
+  flows: "flows",
+  percent: "bytes",
+};
+
+/** What a counter of one in a second is in a unit; in percent of the speed of an interface in bit/s, if that is known. */
+export function perCount(unit: Unit, speed?: number): number | null {
+  if (unit === "percent") return speed ? 800 / speed : null;
+  return unit === "bits" ? 8 : 1;
+}
 
 const PREFIXES = ["", "k", "M", "G", "T", "P", "E"];
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 
 /** Exact, with separators of thousands. */
-export const exact = (value: number): string => whole.format(value);
+export const exact = (value: Count): string => whole.format(value);
 
 /** Three significant digits and a decimal prefix: `1.25 G`. */
-export function rounded(value: number): string {
+export function rounded(count: Count): string {
+  const value = Number(count);
   if (!Number.isFinite(value)) return "–";
   const size = Math.abs(value);
   if (size === 0) return "0 ";
@@ -35,17 +60,18 @@ export function rounded(value: number): string {
 
 /** A rate of counters over seconds, in the unit. */
 export function rate(counters: Counters, seconds: number, unit: Unit): number {
-  return (counters[COUNTERS[unit]] * (unit === "bits" ? 8 : 1)) / seconds;
+  return (Number(counters[COUNTERS[unit]]) * (unit === "bits" ? 8 : 1)) / seconds;
 }
 
 export const rateText = (value: number, unit: Unit): string =>
-  `${rounded(value)}${unit === "bits" ? "bit/s" : unit === "packets" ? "p/s" : "f/s"}`;
+  unit === "percent" ? percent(value / 100) : `${rounded(value)}${RATE_NAMES[unit]}`;
+const RATE_NAMES = { bits: "bit/s", packets: "p/s", flows: "f/s" };
 
 /** The text of a rate where a heading has the unit. */
 export const rateShort = (value: number): string => rounded(value).trimEnd();
 
-export const bytesText = (value: number): string => `${rounded(value)}B`;
-export const countText = (value: number): string => rounded(value).trimEnd();
+export const bytesText = (value: Count): string => `${rounded(value)}B`;
+export const countText = (value: Count): string => rounded(value).trimEnd();
 
 /** A share of 1 as a percentage with as many digits as matter. */
 export function percent(share: number): string {

@@ -1,4 +1,4 @@
-// Counters over time and the largest values of a field: /senders, /top and /series.
+// Counters over time, of everything and of the largest values of a field: /senders and /series.
 import { query } from "../address";
 import { DAY, HOUR, MINUTE, minuteText, type Span } from "../times";
 import type { Counters } from "../units";
@@ -22,27 +22,13 @@ export interface Sender {
   identity?: string;
 }
 
-export type Field = "proto" | "srcip" | "srcport" | "srcas" | "dstip" | "dstport" | "dstas" | "inif" | "outif";
 export type Direction = "in" | "out" | "in:local" | "out:local";
 
-export interface TopRow extends Counters {
-  name: string;
-  names?: Partial<Record<Field, string>>;
-  percentOfSpeed?: number;
-}
 export interface Remark {
   time?: string;
   kind: string;
   text: string;
   affected: boolean;
-}
-export interface Top {
-  total: Counters;
-  rows: TopRow[];
-  rest: Counters & { names: number };
-  other: Counters;
-  truncated: boolean;
-  remarks: Remark[];
 }
 export interface Point {
   start: string;
@@ -50,6 +36,26 @@ export interface Point {
 }
 export interface Series {
   points: Point[];
+  remarks: Remark[];
+}
+/** A value of a field. */
+export interface SplitRow {
+  name: string;
+  names?: Record<string, string>;
+  /** What an interface was called, the oldest first; speeds are in bit/s. */
+  interfaces?: { speed: number | null }[];
+}
+/** What the values have in a step: the counters are the sum of rows, rest and other. */
+export interface Parts extends Counters {
+  rows: Counters[];
+  rest: Counters;
+  other: Counters;
+  truncated?: boolean;
+}
+/** The largest values of a field over time. */
+export interface SplitSeries {
+  rows: SplitRow[];
+  points: { start: string; counters: Partial<Record<Direction, Parts>> | null }[];
   remarks: Remark[];
 }
 
@@ -72,7 +78,7 @@ export const SAMPLE = 5 * MINUTE;
 /** Whether a range is long enough to be shown in samples. */
 export const isSampled = ({ from, to }: Span): boolean => to - from > 6 * HOUR && to - from <= DAY;
 
-/** The range in whole steps of UTC, as /series extends it, so that /top sums up the same time. */
+/** The range in whole steps of UTC, as /series extends it, so that all questions are about the same time. */
 export function wholeSteps({ from, to }: Span, step: Step): Span {
   if (isSampled({ from, to })) {
     const ceil = (time: number) => Math.ceil(time / SAMPLE) * SAMPLE;
@@ -89,7 +95,7 @@ export function wholeSteps({ from, to }: Span, step: Step): Span {
   };
 }
 
-/** What /top and /series have in common. */
+/** What a question is about. */
 export interface Subject extends Span {
   /** An address, several with commas, `tag:...` or `all`. */
   sender: string;
@@ -103,8 +109,18 @@ function path(route: string, subject: Subject, parameters: Record<string, string
   return `/${route}${several ? "" : `/${sender}`}${query({ ...(several && { sender }), prefix, ...parameters, ...times })}`;
 }
 
-export const topPath = (subject: Subject, field: Field, direction: Direction, n: number, by: string): string =>
-  path("top", subject, { field, direction, n, by: by === "bytes" ? undefined : by, names: 1 });
-
-export const seriesPath = (subject: Subject, name: string, step: Step, direction?: Direction): string =>
+/** The question about one counter; of directions several with commas. */
+export const seriesPath = (subject: Subject, name: string, step: Step, direction?: string): string =>
   path("series", subject, { name: name === "all" ? undefined : name, direction, step });
+
+/** Which values of a field: the largest ones, or these. */
+export type Chosen = { n: number; by: string } | { values: string };
+
+export const splitPath = (subject: Subject, field: string, step: Step, direction: string, chosen: Chosen): string =>
+  path("series", subject, {
+    field,
+    ...("values" in chosen ? chosen : { n: chosen.n, by: chosen.by === "bytes" ? undefined : chosen.by }),
+    direction,
+    step,
+    names: 1,
+  });

@@ -1,5 +1,6 @@
 // Requests to the REST interface, and whether the collector is reachable. What the answers mean is left to other files.
 import { signal } from "@preact/signals";
+import { parseExact } from "./exact-json";
 
 /** An answer that is an error; the message of the collector has the fix. */
 export class ApiError extends Error {
@@ -42,6 +43,10 @@ export async function requestText(method: Method, path: string, body?: unknown, 
 export async function request<T>(method: Method, path: string, body?: unknown, abort?: AbortSignal): Promise<T> {
   return JSON.parse(await requestText(method, path, body, abort)) as T;
 }
+
+/** The same with whole numbers beyond 2^53 as bigint. */
+export const getExact = async <T>(path: string, abort?: AbortSignal): Promise<T> =>
+  parseExact<T>(await requestText("GET", path, undefined, abort));
 
 export const get = <T>(path: string, abort?: AbortSignal): Promise<T> => request<T>("GET", path, undefined, abort);
 

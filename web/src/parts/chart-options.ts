@@ -26,6 +26,8 @@ export interface Mirrored {
   unit: string;
   /** Without directions: everything is `in`. */
   single?: boolean;
+  /** Each layer is a line of its own, because they do not add up. */
+  unstacked?: boolean;
 }
 export interface Colours {
   layers: string[];
@@ -60,11 +62,12 @@ export function stacked(layers: Rates[]): Rates[] {
 }
 
 /** uPlot's columns. The highest sum comes first, so that each layer covers the rest of those above it. */
-export function chartData({ starts, end, layers, lines, single }: Mirrored): uPlot.AlignedData {
+export function chartData({ starts, end, layers, lines, single, unstacked }: Mirrored): uPlot.AlignedData {
   const negative = (rates: Rates) => rates.map((value) => value && -value);
   const closed = (rates: Rates) => [...rates, rates.at(-1) ?? null];
-  const up = stacked(layers.map((layer) => layer.in)).reverse();
-  const down = single ? [] : stacked(layers.map((layer) => layer.out)).reverse();
+  const drawn = (rates: Rates[]) => (unstacked ? rates : stacked(rates)).toReversed();
+  const up = drawn(layers.map((layer) => layer.in));
+  const down = single ? [] : drawn(layers.map((layer) => layer.out));
   // uPlot draws no single step between gaps, and an area without height is none.
   const areas = [...up, ...down.map(negative)].map((rates) => rates.map((value) => value ?? 0));
   const columns = [...areas, ...lines.flatMap((line) => [line.in, negative(line.out)])];
@@ -98,11 +101,12 @@ export function chartOptions(mirrored: Mirrored, colours: Colours, use: Use): uP
   };
 }
 
-function areas({ layers, single }: Mirrored, colours: Colours): uPlot.Series[] {
+function areas({ layers, single, unstacked }: Mirrored, colours: Colours): uPlot.Series[] {
   const paths = uPlot.paths.stepped?.({ align: 1 });
   const half = [...layers].reverse().map((layer): uPlot.Series => {
     const fill = layer.colour < 0 ? colours.others : (colours.layers[layer.colour] ?? colours.others);
-    return { label: layer.label, fill, stroke: fill, width: 0, points: { show: false }, ...(paths && { paths }) };
+    const look = unstacked ? { stroke: fill, width: 1.5 } : { fill, stroke: fill, width: 0 };
+    return { label: layer.label, ...look, points: { show: false }, ...(paths && { paths }) };
   });
   return single ? half : [...half, ...half.map((series) => ({ ...series }))];
 }

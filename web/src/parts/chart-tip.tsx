@@ -6,7 +6,15 @@ import { Swatch } from "./swatch";
 
 const MOST = 12;
 
-export function ChartTip({ starts, layers, unit, step, left, single }: Mirrored & { step: number; left: number }) {
+export function ChartTip({
+  starts,
+  layers,
+  unit,
+  step,
+  left,
+  single,
+  unstacked,
+}: Mirrored & { step: number; left: number }) {
   const start = starts[step];
   if (start === undefined) return null;
   const rows = layers
@@ -37,11 +45,13 @@ export function ChartTip({ starts, layers, unit, step, left, single }: Mirrored 
                 {!single && <td class="number">{text(row.outward)}</td>}
               </tr>
             ))}
-            <tr class="sum">
-              <th scope="row">total</th>
-              <td class="number">{text(total("inward"))}</td>
-              {!single && <td class="number">{text(total("outward"))}</td>}
-            </tr>
+            {!unstacked && (
+              <tr class="sum">
+                <th scope="row">total</th>
+                <td class="number">{text(total("inward"))}</td>
+                {!single && <td class="number">{text(total("outward"))}</td>}
+              </tr>
+            )}
           </tbody>
         </table>
       ) : (

@@ -11,12 +11,12 @@ export function save(name: string, content: Blob | string, type = "text/plain"):
 }
 
 /** Lines of comma-separated values (RFC 4180). */
-export function csv(rows: (string | number | null | undefined)[][]): string {
+export function csv(rows: (string | number | bigint | null | undefined)[][]): string {
   return rows.map((row) => `${row.map((cell) => csvCell(cell)).join(",")}\r\n`).join("");
 }
 
 /** Spreadsheets run a cell that begins like a formula: names from outside must not. */
-function csvCell(cell: string | number | null | undefined): string {
+function csvCell(cell: string | number | bigint | null | undefined): string {
   if (typeof cell !== "string") return String(cell ?? "");
   const harmless = /^[=+\-@\t\r]/.test(cell) ? `'${cell}` : cell;
   return /[",\r\n]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless;

@@ -3,7 +3,8 @@ import { useMemo } from "preact/hooks";
 import { address, visit } from "../../address";
 import { useAnswer } from "../../api/answer";
 import { senders as loadSenders, type Remark, type Sender, type Series } from "../../api/counters";
-import { get } from "../../api/request";
+import { stringifyExact } from "../../api/exact-json";
+import { get, getExact } from "../../api/request";
 import { Chart } from "../../parts/chart";
 import type { Mirrored } from "../../parts/chart-options";
 import { Check, Select } from "../../parts/controls";
@@ -53,7 +54,7 @@ export function BillingPage() {
 
 function BillOf({ view, senders }: { view: View; senders: Sender[] }) {
   const url = billingUrl(view);
-  const bill = useAnswer(url, (abort) => get<Bill>(billingPath(view), abort));
+  const bill = useAnswer(url, (abort) => getExact<Bill>(billingPath(view), abort));
   const samples = bill.value?.samples;
   const path = samples && samples.from < samples.to ? seriesPath(view, samples.from, samples.to) : null;
   const hours = useAnswer(path ?? "", async (abort) => (path ? get<Series>(path, abort) : undefined));
@@ -141,7 +142,7 @@ export function chartOf(view: View, bill: Bill, { points }: Series): Mirrored {
         ? null
         : directions
             .filter((direction) => direction.startsWith(way))
-            .reduce((sum, direction) => sum + ((counters[direction]?.bytes ?? 0) * 8) / 3600, 0),
+            .reduce((sum, direction) => sum + (Number(counters[direction]?.bytes ?? 0) * 8) / 3600, 0),
     );
   const starts = points.map((point) => Date.parse(point.start));
   const line = (way: "in" | "out") => starts.map(() => bill[way].percentile95BitsPerSecond);
@@ -170,7 +171,7 @@ function BillActions({ view, bill }: BillProps) {
         <button type="button" onClick={() => save(`${name}.csv`, csvOf(view, bill), "text/csv")}>
           CSV
         </button>
-        <button type="button" onClick={() => save(`${name}.json`, JSON.stringify(bill, null, 1), "application/json")}>
+        <button type="button" onClick={() => save(`${name}.json`, stringifyExact(bill, 1), "application/json")}>
           JSON
         </button>
       </p>

@@ -78,7 +78,7 @@ const UsageOf = ({ name, usage, direction }: { name: string; usage: Usage; direc
     </div>
     <div>
       <dt>total</dt>
-      <dd title={`${exact(usage.bytes)} bytes`} data-bytes={usage.bytes}>
+      <dd title={`${exact(usage.bytes)} bytes`} data-bytes={String(usage.bytes)}>
         {bytesText(usage.bytes)}
       </dd>
     </div>

@@ -1,8 +1,8 @@
 // What is chosen on the Traffic page: prefix, routers, split, unit and direction.
 import { prefixText, type Sender } from "../../api/counters";
 import { Check, Choice, Select } from "../../parts/controls";
-import { UNIT_NAMES, UNITS } from "../../units";
-import { ROWS, SPLIT_NAMES, SPLITS, type View } from "./view";
+import { UNIT_NAMES } from "../../units";
+import { ROWS, SPLIT_NAMES, SPLITS, unitsOf, type View } from "./view";
 
 interface ControlsProps {
   view: View;
@@ -29,7 +29,7 @@ export function TrafficControls({ view, senders, onChange }: ControlsProps) {
       <Choice
         label="Unit"
         value={view.unit}
-        options={UNITS.map((value) => ({ value, text: UNIT_NAMES[value] }))}
+        options={unitsOf(view.by).map((value) => ({ value, text: UNIT_NAMES[value] }))}
         onChange={(unit) => onChange({ unit })}
       />
       <Choice

@@ -1,9 +1,10 @@
 // The numbers of the Traffic page outside it: as files, as requests and as commands.
 import type { RefObject } from "preact";
+import { stringifyExact } from "../../api/exact-json";
 import { csv, save, saveChart } from "../../parts/download";
 import { type Same, word } from "../../parts/elsewhere";
 import { minuteText } from "../../times";
-import { COUNTERS } from "../../units";
+import { COUNTERS, type Unit } from "../../units";
 import type { Traffic } from "./load";
 import type { Row } from "./table";
 import { SPLITS } from "./view";
@@ -13,7 +14,7 @@ export function sameNumbers({ requests, subject }: Traffic): Same[] {
   return requests.map((request) => {
     const [path = "", parameters = ""] = request.split("?");
     const asked = new URLSearchParams(parameters);
-    const options = ["field", "direction", "name", "step", "by"].flatMap((name) => {
+    const options = ["field", "values", "direction", "name", "step", "by"].flatMap((name) => {
       const value = asked.get(name);
       return value ? [`--${name} ${word(value)}`] : [];
     });
@@ -37,7 +38,7 @@ interface DownloadsProps {
 
 export function Downloads({ traffic, rows, total, chart }: DownloadsProps) {
   const name = `traffic-${(traffic.view.prefix ?? "").replaceAll(/[/:]/g, "_")}`;
-  const json = () => save(`${name}.json`, JSON.stringify(traffic, null, 1), "application/json");
+  const json = () => save(`${name}.json`, stringifyExact(traffic, 1), "application/json");
   return (
     <p class="actions">
       <button type="button" onClick={() => save(`${name}.csv`, tableCsv(traffic, rows, total), "text/csv")}>
@@ -56,11 +57,18 @@ export function Downloads({ traffic, rows, total, chart }: DownloadsProps) {
   );
 }
 
+const RATES: Record<Unit, string> = {
+  bits: "bits_per_second",
+  packets: "packets_per_second",
+  flows: "flows_per_second",
+  percent: "percent_of_speed",
+};
+
 export function tableCsv(traffic: Traffic, rows: Row[], total: Row): string {
   const { view } = traffic;
   const columns = ["total", "average", "min", "max", "last", "percentile95"] as const;
   const head = ["in", "out"].flatMap((way) =>
-    columns.map((column) => `${way}_${column === "total" ? COUNTERS[view.unit] : `${column}_${view.unit}_per_second`}`),
+    columns.map((column) => `${way}_${column === "total" ? COUNTERS[view.unit] : `${column}_${RATES[view.unit]}`}`),
   );
   const line = (label: string, name: string | undefined, row: Row) => [
     label,

@@ -7,18 +7,22 @@ import type { Row } from "./table";
 
 export function charted(traffic: Traffic, total: Row): Mirrored {
   const { view, seconds, starts } = traffic;
-  const rates = (counters: Traffic["total"]["in"]) => ratesOf(counters, seconds, view.unit);
+  const rates = (counters: Traffic["total"]["in"], speed?: number) => ratesOf(counters, seconds, view.unit, speed);
+  // Percentages of different speeds do not add up.
+  const unstacked = view.unit === "percent";
+  const layers = unstacked ? traffic.layers.filter((layer) => layer.speed !== undefined) : traffic.layers;
   return {
     starts,
     end: (starts.at(-1) ?? 0) + (seconds.at(-1) ?? 60) * 1000,
     unit: UNIT_NAMES[view.unit],
-    layers: traffic.layers.map((layer, index) => ({
+    unstacked,
+    layers: layers.map((layer) => ({
       label: layer.value === null ? "all others" : layer.name ? `${layer.value} ${layer.name}` : layer.value,
-      colour: layer.value === null ? -1 : index,
-      in: rates(layer.in),
-      out: rates(layer.out),
+      colour: layer.value === null ? -1 : traffic.layers.indexOf(layer),
+      in: rates(layer.in, layer.speed),
+      out: rates(layer.out, layer.speed),
     })),
-    lines: [percentileLine(traffic, total), ...previousLine(traffic)],
+    lines: unstacked ? [] : [percentileLine(traffic, total), ...previousLine(traffic)],
   };
 }
 

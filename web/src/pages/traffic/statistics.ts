@@ -1,12 +1,12 @@
-// The arithmetic of the Traffic page: rates of steps, what is left for other values, and figures of a row.
-import { type Counters, rate, type Unit } from "../../units";
+// The arithmetic of the Traffic page: rates of steps, and figures of a row.
+import { add, COUNTERS, type Count, type Counters, perCount, type Unit } from "../../units";
 
 /** The mean rate of each step; null where the store has no counters. */
 export type Rates = (number | null)[];
 
 export interface Figures {
   /** The sum of the counter: octets, packets or flows. */
-  total: number;
+  total: Count;
   average: number;
   min: number;
   max: number;
@@ -15,8 +15,13 @@ export interface Figures {
   percentile95: number;
 }
 
-export function ratesOf(counters: (Counters | null)[], seconds: number[], unit: Unit): Rates {
-  return counters.map((counter, step) => counter && rate(counter, seconds[step] ?? 1, unit));
+/** In percent of the speed of an interface, null unless it is known. */
+export function ratesOf(counters: (Counters | null)[], seconds: number[], unit: Unit, speed?: number): Rates {
+  const scale = perCount(unit, speed);
+  return counters.map(
+    (counter, step) =>
+      counter && (scale === null ? null : (Number(counter[COUNTERS[unit]]) * scale) / (seconds[step] ?? 1)),
+  );
 }
 
 /** Sums of `length` steps each. A sum is null if nothing is stored for any of its steps. */
@@ -30,30 +35,13 @@ export function mergeSteps(counters: (Counters | null)[], length: number): (Coun
   return merged;
 }
 
-/** What the others of a total have, so that all add up to it. */
-export function others(total: (Counters | null)[], parts: (Counters | null)[][]): (Counters | null)[] {
-  return total.map((sum, step) => {
-    if (!sum) return null;
-    const left = { ...sum };
-    for (const part of parts) subtract(left, part[step]);
-    return left;
-  });
-}
-
-/** Counters of the parts may be newer than the total by a flush: nothing is below 0. */
-function subtract(left: Counters, part: Counters | null | undefined): void {
-  if (!part) return;
-  left.bytes = Math.max(0, left.bytes - part.bytes);
-  left.pkts = Math.max(0, left.pkts - part.pkts);
-  left.flows = Math.max(0, left.flows - part.flows);
-}
-
 export function sum(counters: (Counters | null)[]): Counters {
-  const total = { bytes: 0, pkts: 0, flows: 0 };
+  const total: Counters = { bytes: 0, pkts: 0, flows: 0 };
   for (const counter of counters) {
-    total.bytes += counter?.bytes ?? 0;
-    total.pkts += counter?.pkts ?? 0;
-    total.flows += counter?.flows ?? 0;
+    if (!counter) continue;
+    total.bytes = add(total.bytes, counter.bytes);
+    total.pkts = add(total.pkts, counter.pkts);
+    total.flows = add(total.flows, counter.flows);
   }
   return total;
 }
@@ -64,15 +52,17 @@ export function percentile(values: number[], share: number): number {
   return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? 0;
 }
 
-export function figures(rates: Rates, seconds: number[], total: number, perUnit: number): Figures {
+export function figures(rates: Rates, seconds: number[], total: Count, scale: number | null): Figures {
+  // Without a speed there is no percentage, not one of zero.
+  const nothing = scale === null ? Number.NaN : 0;
   const known = rates.filter((value): value is number => value !== null);
   const time = rates.reduce((sum: number, value, step) => sum + (value === null ? 0 : (seconds[step] ?? 0)), 0);
   return {
     total,
-    average: time > 0 ? (total * perUnit) / time : 0,
-    min: known.length > 0 ? Math.min(...known) : 0,
-    max: known.length > 0 ? Math.max(...known) : 0,
-    last: known.at(-1) ?? 0,
-    percentile95: percentile(known, 0.95),
+    average: time > 0 && scale !== null ? (Number(total) * scale) / time : nothing,
+    min: known.length > 0 ? Math.min(...known) : nothing,
+    max: known.length > 0 ? Math.max(...known) : nothing,
+    last: known.at(-1) ?? nothing,
+    percentile95: known.length > 0 ? percentile(known, 0.95) : nothing,
   };
 }

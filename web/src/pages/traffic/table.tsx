@@ -1,6 +1,6 @@
 // The table of the Traffic page: each value with its share and its figures in both directions.
 import { Swatch } from "../../parts/swatch";
-import { COUNTERS, exact, percent, rateShort, rounded, UNIT_NAMES, type Unit } from "../../units";
+import { COUNTERS, exact, perCount, percent, rateShort, rateText, rounded, UNIT_NAMES, type Unit } from "../../units";
 import type { Layer, Traffic } from "./load";
 import { type Figures, figures, ratesOf, sum } from "./statistics";
 import { SPLITS } from "./view";
@@ -15,10 +15,10 @@ export function figuresOf(traffic: Traffic, layer: Layer): Row {
   const { unit } = traffic.view;
   const of = (counters: Layer["in"]) =>
     figures(
-      ratesOf(counters, traffic.seconds, unit),
+      ratesOf(counters, traffic.seconds, unit, layer.speed),
       traffic.seconds,
       sum(counters)[COUNTERS[unit]],
-      unit === "bits" ? 8 : 1,
+      perCount(unit, layer.speed),
     );
   return { layer, in: of(layer.in), out: of(layer.out) };
 }
@@ -30,7 +30,7 @@ const COLUMNS: { key: keyof Figures; text: string; title: string }[] = [
   { key: "last", text: "last", title: "The rate of the last step" },
   { key: "percentile95", text: "95th", title: "The smallest rate that 95 of 100 steps do not exceed" },
 ];
-const TOTALS: Record<Unit, string> = { bits: "bytes", packets: "packets", flows: "flows" };
+const TOTALS: Record<Unit, string> = { bits: "bytes", packets: "packets", flows: "flows", percent: "bytes" };
 
 interface TableProps {
   traffic: Traffic;
@@ -104,8 +104,9 @@ interface RowProps {
 }
 
 function TrafficRow({ row, colour, total, onPick }: RowProps) {
-  const { value, name } = row.layer;
-  const share = (row.in.total + row.out.total) / (total.in.total + total.out.total);
+  const { value, name, speed } = row.layer;
+  const both = (of: Row) => Number(of.in.total) + Number(of.out.total);
+  const share = both(row) / both(total);
   return (
     <tr data-row={value ?? "others"}>
       <th scope="row">
@@ -118,6 +119,7 @@ function TrafficRow({ row, colour, total, onPick }: RowProps) {
           </button>
         )}
         {name && <bdi class="name">{name}</bdi>}
+        {speed !== undefined && <span class="soft"> {rateText(speed, "bits")}</span>}
       </th>
       <td>
         <Share share={share} />
@@ -139,12 +141,18 @@ export const Share = ({ share }: { share: number }) => (
 
 const Cells = ({ figures, direction }: { figures: Figures; direction: string }) => (
   <>
-    <td class="number group" title={exact(figures.total)} data-total={direction} data-exact={figures.total}>
+    <td class="number group" title={exact(figures.total)} data-total={direction} data-exact={String(figures.total)}>
       {rounded(figures.total).trimEnd()}
     </td>
     {COLUMNS.map(({ key }) => (
-      <td key={key} class="number" title={exact(figures[key])} data-figure={`${direction}-${key}`}>
-        {rateShort(figures[key])}
+      <td
+        key={key}
+        class="number"
+        title={exact(figures[key])}
+        data-figure={`${direction}-${key}`}
+        data-exact={String(figures[key])}
+      >
+        {rateShort(Number(figures[key]))}
       </td>
     ))}
   </>

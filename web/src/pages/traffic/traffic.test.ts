@@ -1,7 +1,6 @@
 import { expect, test } from "vitest";
 import { filterOf, flowsOf } from "./flows-link";
-import { largest } from "./load";
-import { figures, mergeSteps, others, percentile, ratesOf } from "./statistics";
+import { figures, mergeSteps, percentile, ratesOf, sum } from "./statistics";
 import { readView, trafficUrl } from "./view";
 
 const counters = (bytes: number) => ({ bytes, pkts: bytes / 10, flows: bytes / 100 });
@@ -12,6 +11,7 @@ const URLS = [
   "/web/traffic?prefix=2001:db8::/32&sender=198.51.100.1&last=7d&by=remote-as&rows=20&unit=packets",
   "/web/traffic?prefix=192.0.2.0/24&sender=tag:edge&from=2026-11-28T00:00Z&to=2026-11-29T00:00Z&by=own-port&only=443&unit=flows",
   "/web/traffic?prefix=192.0.2.0/24&last=1h&by=proto&local=1&previous=1",
+  "/web/traffic?prefix=192.0.2.0/24&sender=198.51.100.1&last=1h&by=outif&only=3&unit=percent",
 ];
 
 test("URLs keep their meaning", () => {
@@ -34,29 +34,6 @@ test("what a URL cannot mean is its default", () => {
   expect([view.by, view.unit, view.rows, view.range]).toEqual(["remote-ip", "bits", 10, { last: "24h" }]);
 });
 
-test("layers and others add up to the total", () => {
-  const rest = others(
-    [counters(1000), null, counters(500)],
-    [
-      [counters(600), null, counters(100)],
-      [counters(300), null, counters(500)],
-    ],
-  );
-  expect(rest).toEqual([counters(100), null, counters(0)]);
-});
-
-test("the largest values are those of both directions together", () => {
-  const top = (...rows: [string, number, string?][]) => ({
-    rows: rows.map(([name, bytes, text]) => ({ name, ...counters(bytes), ...(text && { names: { srcport: text } }) })),
-  });
-  const view = readView(new URLSearchParams("rows=5"));
-  const answers = [top(["srcport:53", 100], ["srcport:443", 90, "https"]), top(["dstport:443", 50])] as never;
-  expect(largest(answers, view).map(({ value, name }) => [value, name])).toEqual([
-    ["443", "https"],
-    ["53", undefined],
-  ]);
-});
-
 test("the 95th percentile is the nearest rank", () => {
   const values = Array.from({ length: 100 }, (_, index) => 100 - index);
   expect(percentile(values, 0.95)).toBe(95);
@@ -75,6 +52,23 @@ test("gaps are neither zeros nor time", () => {
     last: 0,
     percentile95: 80,
   });
+});
+
+test("sums beyond 2^53 have all digits", () => {
+  const large = { bytes: 2 ** 53 - 1, pkts: 18446744073709551614n, flows: 1 };
+  expect(sum([large, null, { bytes: 2, pkts: 1, flows: 2 }])).toEqual({
+    bytes: 9007199254740993n,
+    pkts: 18446744073709551615n,
+    flows: 3,
+  });
+});
+
+test("only interfaces are shown in percent, and only if their speed is known", () => {
+  expect(readView(new URLSearchParams("by=inif&unit=percent")).unit).toBe("percent");
+  expect(readView(new URLSearchParams("by=proto&unit=percent")).unit).toBe("bits");
+  // 7.5 MB in a minute are 1 Mbit/s.
+  expect(ratesOf([counters(7_500_000), null], [60, 60], "percent", 10_000_000)).toEqual([10, null]);
+  expect(ratesOf([counters(7_500_000)], [60], "percent")).toEqual([null]);
 });
 
 test("steps are merged to their sums", () => {
