@@ -57,6 +57,7 @@ pub(crate) fn flows(arguments: &FlowsArguments) -> anyhow::Result<()> {
         octets: MEMORY,
         threads: arguments.threads,
         cancelled: &cancelled,
+        progress: None,
     };
     let question = GroupQuestion {
         received: Timestamp::EPOCH..Timestamp::from_seconds(u64::from(u32::MAX)),

@@ -34,6 +34,12 @@ pub(crate) async fn counted(response: Response, places: &Arc<Places>, party: Par
     Response::from_parts(head, Body::new(Answer { rest, paused: true }))
 }
 
+/// A part of an answer, counted until it has been written.
+pub(crate) fn counted_part(octets: Bytes, places: &Arc<Places>, party: Party, leave: Arc<Notify>) -> Bytes {
+    let place = places.take(party, octets.len(), Use::Idle, leave);
+    Bytes::from_owner(Unread { octets, _place: place })
+}
+
 /// The octets, which are dropped with their last piece.
 struct Unread {
     octets: Bytes,

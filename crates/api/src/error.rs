@@ -67,6 +67,12 @@ impl Error {
         }
     }
 
+    /// The body of the response.
+    pub(crate) fn body(self) -> Body {
+        let (_, status) = self.status();
+        Body { status, message: self.message() }
+    }
+
     fn message(self) -> String {
         match self {
             Self::BadRequest(message)
@@ -115,8 +121,8 @@ impl From<StoreError> for Error {
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        let (code, status) = self.status();
-        let mut response = (code, Json(Body { status, message: self.message() })).into_response();
+        let (code, _) = self.status();
+        let mut response = (code, Json(self.body())).into_response();
         let extra = match code {
             // RFC 9110, section 11.6.1: a 401 names the scheme that would be accepted.
             StatusCode::UNAUTHORIZED => Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("X-Io-Sign"))),

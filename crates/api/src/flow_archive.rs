@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use archive::scan::ScanError;
+use archive::scan::{Progress, ScanError};
 use archive::{OpenParts, Scan};
 use axum::body::Bytes;
 use questions::{AnswerError, QuestionError};
@@ -66,11 +66,13 @@ impl FlowArchive {
         &self,
         cancelled: &AtomicBool,
         threads: usize,
+        progress: &Progress,
         answer: impl FnOnce(&Scan<'_>) -> Result<A, AnswerError>,
     ) -> Result<Bytes, Error> {
         let Shared { folder, open, memory, asked, .. } = &*self.0;
         asked.begun.fetch_add(1, Ordering::Relaxed);
-        let found = answer(&Scan { folder, open: Some(open), octets: *memory, threads, cancelled });
+        let found =
+            answer(&Scan { folder, open: Some(open), octets: *memory, threads, cancelled, progress: Some(progress) });
         let ended = match &found {
             Ok(_) => &asked.answered,
             Err(AnswerError::Scan(ScanError::Cancelled)) => &asked.cancelled,
@@ -110,15 +112,26 @@ impl Api {
         party: Party,
         answer: impl FnOnce(&Scan<'_>) -> Result<A, AnswerError> + Send + 'static,
     ) -> Result<Bytes, Error> {
+        self.watch_flow_archive(party, PATIENCE, Arc::default(), answer).await
+    }
+
+    /// The same, with another time that it may take, its wait for a turn included; it counts what it reads.
+    pub(crate) async fn watch_flow_archive<A: Serialize>(
+        &self,
+        party: Party,
+        patience: Duration,
+        progress: Arc<Progress>,
+        answer: impl FnOnce(&Scan<'_>) -> Result<A, AnswerError> + Send + 'static,
+    ) -> Result<Bytes, Error> {
         let archive = self.flow_archive.clone().ok_or_else(|| {
             Error::NotFound("this collector keeps no flows: set archive.enabled = true and restart it".into())
         })?;
         let mut closed = archive.0.closed.subscribe();
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + patience;
         let answered = async {
             let turn = timeout_at(end, self.work_turns.scan_turn(party)).await.map_err(|_| busy())?;
-            let scan = move |cancelled: &AtomicBool, threads| archive.answer(cancelled, threads, answer);
-            timeout_at(end, self.work_turns.scan(turn, scan)).await.map_err(|_| too_long())??
+            let scan = move |cancelled: &AtomicBool, threads| archive.answer(cancelled, threads, &progress, answer);
+            timeout_at(end, self.work_turns.scan(turn, scan)).await.map_err(|_| too_long(patience))??
         };
         tokio::select! {
             answer = answered => answer,
@@ -131,8 +144,8 @@ fn busy() -> Error {
     Error::Busy("too many concurrent questions about flows; retry later".into())
 }
 
-fn too_long() -> Error {
-    let seconds = PATIENCE.as_secs();
+fn too_long(patience: Duration) -> Error {
+    let seconds = patience.as_secs();
     Error::TooMuch(format!(
         "the answer takes longer than {seconds} seconds: ask for a shorter time or for fewer exporters, or filter more"
     ))

@@ -35,6 +35,7 @@ mod connections;
 mod diagnosis;
 mod error;
 mod flow_archive;
+mod flow_stream;
 mod headers;
 mod interface_names;
 mod json;
@@ -116,6 +117,8 @@ pub struct Api {
     diagnosis: Arc<diagnosis::LastDiagnosis>,
     /// The open streams of events.
     streams: Arc<events::Streams>,
+    /// Those of answers about flows.
+    flow_streams: Arc<events::Streams>,
     /// Latencies of requests.
     requests: Arc<metrics::Requests>,
     /// The running collector that it belongs to, with its taps; `None` where there is only a store.
@@ -151,6 +154,7 @@ impl Api {
             doctor: None,
             diagnosis: Arc::default(),
             streams: Arc::default(),
+            flow_streams: Arc::default(),
             requests: Arc::default(),
             collector: None,
             flow_archive: None,

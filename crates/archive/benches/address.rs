@@ -70,7 +70,7 @@ fn octets(folder: &Path) -> u64 {
 
 fn ask(folder: &Path, threads: usize) {
     let cancelled = AtomicBool::new(false);
-    let scan = Scan { folder, open: None, octets: 256 << 20, threads, cancelled: &cancelled };
+    let scan = Scan { folder, open: None, octets: 256 << 20, threads, cancelled: &cancelled, progress: None };
     for address in ADDRESSES {
         let question = GroupQuestion {
             received: Timestamp::EPOCH..Timestamp::from_seconds(4_000_000_000),

@@ -32,7 +32,8 @@ fn main() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), flows);
     let cancelled = AtomicBool::new(false);
-    let scan = Scan { folder: folder.path(), open: None, octets: 256 << 20, threads, cancelled: &cancelled };
+    let scan =
+        Scan { folder: folder.path(), open: None, octets: 256 << 20, threads, cancelled: &cancelled, progress: None };
     for (filter, keys, most) in QUESTIONS {
         let question = GroupQuestion {
             received: Timestamp::EPOCH..Timestamp::from_seconds(4_000_000_000),

@@ -7,6 +7,7 @@
 //! | `rows` | **flows one by one**, the newest or the oldest first |
 //! | `each_row` | **all flows**, for exports |
 //! | `key`, `amounts`, `ranking` | by what flows are grouped, what is summed, in which order groups are returned |
+//! | `progress` | how far a question is |
 //! | `sources` | the files of the question, and what is in no complete file yet |
 //! | `work` | which files and groups of rows are read, in which threads, and what is left out |
 //! | `part`, `file_octets`, `bloom_filter` | a file: whether it is what its name states, and what its statistics and Bloom filters rule out |
@@ -37,6 +38,7 @@ mod key;
 mod key_layout;
 mod page_header;
 mod part;
+mod progress;
 mod ranking;
 mod row_values;
 mod rows;
@@ -59,6 +61,7 @@ use flow::Timestamp;
 pub use amounts::Counted;
 pub use grouping::{GroupQuestion, Groups};
 pub use key::{Key, KeyError};
+pub use progress::Progress;
 pub use ranking::{Group, Order, Sums};
 pub use rows::{MOST_ROWS, Place, RowQuestion, Rows};
 pub use series::{MOST_LINES, Series, Step};
@@ -67,6 +70,7 @@ pub(crate) use budget::Budget;
 pub(crate) use group_rows::GroupRows;
 pub(crate) use part::{PartFile, Unusable};
 pub(crate) use row_values::RowValues;
+use sources::Sources;
 use work::{LeftOutParts, Selector, Work};
 
 use crate::chunk::ROWS_OF_A_PAGE;
@@ -87,6 +91,8 @@ pub struct Scan<'s> {
     pub threads: usize,
     /// Set by another thread, it ends the question.
     pub cancelled: &'s AtomicBool,
+    /// Where it counts what it reads, if somebody looks.
+    pub progress: Option<&'s Progress>,
 }
 
 /// What an answer is from.
@@ -162,8 +168,15 @@ impl<'s> Scan<'s> {
     }
 
     fn work(&self, budget: &'s Budget, selector: &'s Selector, left_out: &'s LeftOutParts, threads: usize) -> Work<'s> {
-        let Self { folder, cancelled, .. } = *self;
-        Work { folder, budget, selector, cancelled, left_out, threads }
+        let Self { folder, cancelled, progress, .. } = *self;
+        Work { folder, budget, selector, cancelled, progress, left_out, threads }
+    }
+
+    /// These sources will be read this many times.
+    fn expect(&self, sources: &Sources, times: u64) {
+        if let Some(progress) = self.progress {
+            progress.expect(sources.all.len() as u64 * times);
+        }
     }
 
     /// How many threads read these columns: half of the memory is left for what they find.

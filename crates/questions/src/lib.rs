@@ -8,6 +8,7 @@
 //! | [`rows`] | **flows one by one**, some at a time |
 //! | [`top`] | **groups of flows**, the largest first |
 //! | [`series`] | **the largest groups in steps of time** |
+//! | [`parts`] | the same questions about ever longer parts of their time |
 //! | `value` | values of columns and keys as JSON has them |
 //! | `names` | what values are called |
 //! | [`coverage`] | what an answer was read from, and what is missing in it |
@@ -26,6 +27,7 @@
 pub mod coverage;
 mod error;
 mod names;
+pub mod parts;
 pub mod rows;
 pub mod scope;
 pub mod series;
@@ -39,6 +41,7 @@ mod tests;
 pub use coverage::Coverage;
 pub use error::{AnswerError, QuestionError};
 pub use names::Names;
+pub use parts::Question;
 pub use rows::{FlowRow, FlowRows, RowsQuestion};
 pub use scope::{Asked, Scope};
 pub use series::{FlowSeries, SeriesQuestion};

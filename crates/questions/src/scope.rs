@@ -40,6 +40,8 @@ pub struct Scope {
     pub(crate) networks: Arc<Networks>,
     /// Whether the answer must not show how many flows of others there are.
     is_limited: bool,
+    /// Whether answers about parts of the time are wanted while the rest is read: for those who answer.
+    pub is_streamed: bool,
 }
 
 /// How counters are read.
@@ -85,7 +87,8 @@ impl Counters {
 
 impl Scope {
     /// The names of its words.
-    pub(crate) const WORDS: [&'static str; 8] = ["filter", "exporter", "from", "to", "last", "tz", "counters", "names"];
+    pub(crate) const WORDS: [&'static str; 9] =
+        ["filter", "exporter", "from", "to", "last", "tz", "counters", "names", "stream"];
 
     pub(crate) fn read(words: &Words<'_>, now: Timestamp) -> Result<Self, QuestionError> {
         let zone = words.text("tz").map_or(Ok(Zone::UTC), str::parse);
@@ -108,12 +111,10 @@ impl Scope {
             filter,
             exporters: (!exporters.is_empty()).then_some(exporters),
             counters: words.one_of("counters", &Counters::WORDS)?.unwrap_or(Counters::Scaled),
-            namer: words
-                .one_of("names", &[("0", false), ("1", true)])?
-                .unwrap_or_default()
-                .then(|| Arc::new(NoAsNames) as _),
+            namer: words.flag("names")?.then(|| Arc::new(NoAsNames) as _),
             networks: Arc::clone(words.networks()),
             is_limited: false,
+            is_streamed: words.flag("stream")?,
         })
     }
 

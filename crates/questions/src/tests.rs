@@ -64,7 +64,7 @@ fn archive() -> TempDir {
 }
 
 fn scan(folder: &TempDir) -> Scan<'_> {
-    Scan { folder: folder.path(), open: None, octets: MEMORY, threads: 2, cancelled: &NOT_CANCELLED }
+    Scan { folder: folder.path(), open: None, octets: MEMORY, threads: 2, cancelled: &NOT_CANCELLED, progress: None }
 }
 
 fn words<'w>(words: &[(&'w str, &'w str)]) -> Words<'w> {

@@ -75,6 +75,11 @@ impl<'w> Words<'w> {
         found.map(Some).ok_or_else(|| QuestionError::new(name, unknown(text, "word for it", &known)))
     }
 
+    /// 1 or 0; 0 when it is absent.
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, QuestionError> {
+        Ok(self.one_of(name, &[("0", false), ("1", true)])?.unwrap_or_default())
+    }
+
     /// A whole number from 1 to a limit; `default` when it is absent.
     pub(crate) fn count(&self, name: &str, default: usize, limit: usize) -> Result<usize, QuestionError> {
         let Some(text) = self.text(name).map(str::trim) else { return Ok(default) };

@@ -34,6 +34,9 @@ const STREAMS: usize = 64;
 const STREAMS_OF_A_KEY: usize = 8;
 /// The unknown addresses in an event at most, the busiest.
 const UNKNOWN: usize = 100;
+/// nginx would keep events until a buffer is full.
+pub(crate) const UNBUFFERED: (HeaderName, HeaderValue) =
+    (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
 /// The first line: when a browser connects again, in milliseconds.
 const RETRY: &str = "retry: 3000\n\n";
 
@@ -82,18 +85,18 @@ pub(crate) struct Streams(Mutex<HashMap<KeyId, usize>>);
 
 /// The place of a stream.
 #[derive(Debug)]
-struct Place {
+pub(crate) struct Place {
     streams: Arc<Streams>,
     key: KeyId,
 }
 
 impl Streams {
-    fn open(self: &Arc<Self>, key: KeyId) -> Result<Place, Error> {
+    pub(crate) fn open(self: &Arc<Self>, key: KeyId) -> Result<Place, Error> {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let own = open.get(&key).copied().unwrap_or_default();
         if own >= STREAMS_OF_A_KEY || open.values().sum::<usize>() >= STREAMS {
             return Err(Error::Busy(format!(
-                "too many open streams of /events: {STREAMS_OF_A_KEY} of a key and {STREAMS} of all are the most; close one"
+                "too many open streams: {STREAMS_OF_A_KEY} of a key and {STREAMS} of all are the most; close one"
             )));
         }
         *open.entry(key).or_default() += 1;
@@ -145,9 +148,7 @@ pub(crate) async fn show(
         }
     });
     const LINES: HeaderValue = HeaderValue::from_static("text/event-stream");
-    // nginx would keep events until a buffer is full.
-    let unbuffered = (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    Ok(([(header::CONTENT_TYPE, LINES), unbuffered], Body::new(Queued(queue))).into_response())
+    Ok(([(header::CONTENT_TYPE, LINES), UNBUFFERED], Body::new(Queued(queue))).into_response())
 }
 
 /// Who gets events.
@@ -234,8 +235,8 @@ impl<'s> FromIterator<&'s SenderNow> for TotalsNow {
     }
 }
 
-/// The events as they are written.
-struct Queued(mpsc::Receiver<Bytes>);
+/// What is written when it is there.
+pub(crate) struct Queued(pub(crate) mpsc::Receiver<Bytes>);
 
 impl HttpBody for Queued {
     type Data = Bytes;

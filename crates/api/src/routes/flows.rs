@@ -1,23 +1,26 @@
 //! `GET /flows`, `/flows/top` and `/flows/series`: the flows that the archive keeps, one by one, in groups, and in groups over
-//! time. `questions` has their words and answers.
+//! time. `questions` has their words and answers, `flow_stream` answers in lines.
 
 use std::time::SystemTime;
 
-use axum::Extension;
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use flow::Timestamp;
-use questions::{FlowRows, FlowSeries, FlowTop, RowsQuestion, Scope, SeriesQuestion, TopQuestion};
+use questions::{FlowRows, FlowSeries, FlowTop, Question, RowsQuestion, Scope, SeriesQuestion, TopQuestion};
 use utoipa::openapi::schema::Object;
 
 use crate::Api;
 use crate::auth::KeySenders;
+use crate::connections::Connection;
 use crate::error::Error;
+use crate::flow_stream::AnyLine;
 use crate::parameters::Parameters;
 use crate::parameters::documentation::{OfZone, one_of};
 use crate::party::Party;
+use crate::server::Until;
 
 /// Of which flows an answer is.
 #[derive(utoipa::IntoParams)]
@@ -40,6 +43,9 @@ struct OfScope {
     /// 1 for the names of values beside the values, such as those of protocols and ports; default: 0
     #[param(schema_with = zero_or_one)]
     names: Option<String>,
+    /// 1 for lines (application/x-ndjson): how far the question is, answers about the newest part of the time, and at last the answer; default: 0
+    #[param(schema_with = zero_or_one)]
+    stream: Option<String>,
 }
 
 /// The parameters of `/flows`.
@@ -119,18 +125,13 @@ fn all_sums() -> Object {
     path = "/flows",
     operation_id = "flows",
     params(OfScope, OfZone, OfRows),
-    responses((status = 200, description = "Flows, the newest or the oldest first", body = FlowRows))
+    responses((status = 200, description = "Flows, the newest or the oldest first", content(
+        (FlowRows = "application/json"),
+        (AnyLine = "application/x-ndjson"),
+    )))
 )]
-pub(crate) async fn rows(
-    State(api): State<Api>,
-    party: Party,
-    senders: Option<Extension<KeySenders>>,
-    parameters: Parameters,
-) -> Result<Response, Error> {
-    let mut question = RowsQuestion::read(&parameters.words(), now())?;
-    limit(&mut question.scope, senders)?;
-    question.scope.name_from(|| api.as_names());
-    api.ask_flow_archive(party, move |scan| question.answer(scan)).await.map(json)
+pub(crate) async fn rows(State(api): State<Api>, asker: Asker, parameters: Parameters) -> Result<Response, Error> {
+    asker.answer(&api, RowsQuestion::read(&parameters.words(), now())?).await
 }
 
 /// Groups of flows.
@@ -139,18 +140,13 @@ pub(crate) async fn rows(
     path = "/flows/top",
     operation_id = "flowsTop",
     params(OfScope, OfZone, OfTop),
-    responses((status = 200, description = "The largest groups, and the sums of the others", body = FlowTop))
+    responses((status = 200, description = "The largest groups, and the sums of the others", content(
+        (FlowTop = "application/json"),
+        (AnyLine = "application/x-ndjson"),
+    )))
 )]
-pub(crate) async fn top(
-    State(api): State<Api>,
-    party: Party,
-    senders: Option<Extension<KeySenders>>,
-    parameters: Parameters,
-) -> Result<Response, Error> {
-    let mut question = TopQuestion::read(&parameters.words(), now())?;
-    limit(&mut question.scope, senders)?;
-    question.scope.name_from(|| api.as_names());
-    api.ask_flow_archive(party, move |scan| question.answer(scan)).await.map(json)
+pub(crate) async fn top(State(api): State<Api>, asker: Asker, parameters: Parameters) -> Result<Response, Error> {
+    asker.answer(&api, TopQuestion::read(&parameters.words(), now())?).await
 }
 
 /// Groups of flows over time.
@@ -159,27 +155,59 @@ pub(crate) async fn top(
     path = "/flows/series",
     operation_id = "flowsSeries",
     params(OfScope, OfZone, OfSeries),
-    responses((status = 200, description = "The largest groups in steps of time", body = FlowSeries))
+    responses((status = 200, description = "The largest groups in steps of time", content(
+        (FlowSeries = "application/json"),
+        (AnyLine = "application/x-ndjson"),
+    )))
 )]
-pub(crate) async fn series(
-    State(api): State<Api>,
-    party: Party,
-    senders: Option<Extension<KeySenders>>,
-    parameters: Parameters,
-) -> Result<Response, Error> {
-    let mut question = SeriesQuestion::read(&parameters.words(), now())?;
-    limit(&mut question.scope, senders)?;
-    question.scope.name_from(|| api.as_names());
-    api.ask_flow_archive(party, move |scan| question.answer(scan)).await.map(json)
+pub(crate) async fn series(State(api): State<Api>, asker: Asker, parameters: Parameters) -> Result<Response, Error> {
+    asker.answer(&api, SeriesQuestion::read(&parameters.words(), now())?).await
 }
 
 fn now() -> Timestamp {
     SystemTime::now().into()
 }
 
+/// Who asks, and on which connection.
+pub(crate) struct Asker {
+    party: Party,
+    senders: Option<KeySenders>,
+    connection: Option<Connection>,
+    until: Option<Until>,
+}
+
+impl FromRequestParts<Api> for Asker {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Error> {
+        let party = Party::from_request_parts(parts, api).await?;
+        let Parts { extensions, .. } = parts;
+        Ok(Self {
+            party,
+            senders: extensions.get().cloned(),
+            connection: extensions.get().cloned(),
+            until: extensions.get().cloned(),
+        })
+    }
+}
+
+impl Asker {
+    /// Answers a question, in lines if it asks for them.
+    async fn answer(self, api: &Api, mut question: impl Question) -> Result<Response, Error> {
+        let Self { party, senders, connection, until } = self;
+        let scope = question.scope();
+        limit(scope, senders)?;
+        scope.name_from(|| api.as_names());
+        if scope.is_streamed {
+            return api.stream_flow_archive(party, connection.as_ref(), until, question);
+        }
+        api.ask_flow_archive(party, move |scan| question.answer(scan)).await.map(json)
+    }
+}
+
 /// Limits a question to the senders of a key.
-fn limit(scope: &mut Scope, senders: Option<Extension<KeySenders>>) -> Result<(), Error> {
-    let Some(Extension(senders)) = senders else { return Ok(()) };
+fn limit(scope: &mut Scope, senders: Option<KeySenders>) -> Result<(), Error> {
+    let Some(senders) = senders else { return Ok(()) };
     for exporter in scope.exporters.iter().flatten() {
         senders.permit(*exporter)?;
     }

@@ -18,10 +18,10 @@ use crate::server::{Server, keys};
 use crate::stats::minute;
 
 /// The range of time in which all flows are.
-const RANGE: &str = "from=2014-02-02T05:00Z&to=2014-02-02T05:10Z";
+pub(crate) const RANGE: &str = "from=2014-02-02T05:00Z&to=2014-02-02T05:10Z";
 
 /// A flow in a minute, with 100 octets a packet.
-struct Flow {
+pub(crate) struct Flow {
     minute: &'static str,
     exporter: &'static str,
     ends: [&'static str; 2],
@@ -42,7 +42,7 @@ const fn flow(
 }
 
 /// Those of docs/rest.md.
-const FLOWS: [Flow; 5] = [
+pub(crate) const FLOWS: [Flow; 5] = [
     flow("2014-02-02 05:00", "172.16.1.1", ["198.51.100.7", "172.16.1.5"], 443, 1500, 1),
     flow("2014-02-02 05:01", "172.16.1.1", ["198.51.100.7", "172.16.1.9"], 443, 300, 10),
     flow("2014-02-02 05:01", "172.16.1.1", ["2001:db8::7", "2001:db8:1::5"], 53, 200, 1),
@@ -51,7 +51,7 @@ const FLOWS: [Flow; 5] = [
 ];
 
 impl Flow {
-    fn row(&self) -> Row {
+    pub(crate) fn row(&self) -> Row {
         let mut row = Row::new();
         row.set(Id::Received, minute(self.minute).start.timestamp().milliseconds() + 250);
         row.set(Id::DstPort, self.port);
@@ -69,7 +69,7 @@ impl Flow {
 }
 
 /// Writes rows as one flush.
-fn write(folder: &Path, rows: impl IntoIterator<Item = Row>) {
+pub(crate) fn write(folder: &Path, rows: impl IntoIterator<Item = Row>) {
     let mut writer = Writer::new(folder.to_owned(), Reserve { percent: 0 });
     writer.begin_flush(WriterId(7), FlushNumber { epoch: 1, sequence: 1 }).unwrap();
     rows.into_iter().for_each(|row| writer.take(&row).unwrap());
@@ -87,19 +87,23 @@ pub(crate) fn example() -> (TempDir, FlowArchive) {
 /// A server over the example, also for a key that is limited to 172.16.1.1 and 172.16.1.2.
 fn server() -> (TempDir, Server) {
     let (folder, archive) = example();
-    let senders = vec!["172.16.1.1".parse().unwrap(), "172.16.1.2".parse().unwrap()];
-    let limited = Key::new("limited", "l", "s").unwrap().limited(Role::Read, Some(senders));
-    let server = Server::with(keys().with([limited]), |api| api.answering_from(Some(archive)));
-    (folder, server)
+    (folder, over(archive))
 }
 
-fn get(server: &Server, path: &str) -> Value {
+/// A server over an archive, for the same keys.
+pub(crate) fn over(archive: FlowArchive) -> Server {
+    let senders = vec!["172.16.1.1".parse().unwrap(), "172.16.1.2".parse().unwrap()];
+    let limited = Key::new("limited", "l", "s").unwrap().limited(Role::Read, Some(senders));
+    Server::with(keys().with([limited]), |api| api.answering_from(Some(archive)))
+}
+
+pub(crate) fn get(server: &Server, path: &str) -> Value {
     let answer = ask(server.address, "GET", path, "");
     assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")), "{answer:?}");
     answer.json()
 }
 
-fn as_limited(server: SocketAddr, path: &str) -> Answer {
+pub(crate) fn as_limited(server: SocketAddr, path: &str) -> Answer {
     let headers = format!("X-Io-Auth: l\r\nX-Io-Sign: {}\r\n", sign_with("s", b"l"));
     send(server, "GET", path, &headers, b"")
 }
@@ -254,13 +258,13 @@ fn without_an_archive_the_refusal_advises_to_enable_it() {
 }
 
 /// The value of a metric.
-fn metric(server: SocketAddr, name: &str) -> f64 {
+pub(crate) fn metric(server: SocketAddr, name: &str) -> f64 {
     let metrics = send(server, "GET", "/metrics", "", b"");
     let value = metrics.text().lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     value.unwrap_or_else(|| panic!("no {name}: {}", metrics.text())).parse().unwrap()
 }
 
-fn wait_until(event: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn wait_until(event: &str, mut holds: impl FnMut() -> bool) {
     let since = std::time::Instant::now();
     while !holds() {
         assert!(since.elapsed() < DEADLINE, "still waiting: {event}");
@@ -269,7 +273,7 @@ fn wait_until(event: &str, mut holds: impl FnMut() -> bool) {
 }
 
 /// A folder in which a question takes long.
-fn large() -> TempDir {
+pub(crate) fn large() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let begin = minute("2014-02-02 05:00").start.timestamp().milliseconds();
     let rows = (0..400_000_u64).map(|number| {

@@ -17,6 +17,7 @@ mod credentials;
 mod document;
 mod events;
 mod fairness;
+mod flow_streams;
 mod flows;
 mod groups;
 mod headers;

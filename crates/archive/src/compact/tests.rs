@@ -71,7 +71,7 @@ fn compaction(folder: &Path) -> Compaction<'_> {
 
 /// All rows, in the order of their times, as a question finds them.
 fn rows(folder: &Path) -> Vec<String> {
-    let scan = Scan { folder, open: None, octets: 1 << 28, threads: 1, cancelled: &NOT_CANCELLED };
+    let scan = Scan { folder, open: None, octets: 1 << 28, threads: 1, cancelled: &NOT_CANCELLED, progress: None };
     let received = Timestamp::from_milliseconds(0)..now().timestamp();
     let question = RowQuestion {
         received,
@@ -228,7 +228,14 @@ fn a_file_whose_name_alone_covers_others_replaces_none() {
     let wide = hour.join("0000000000000007-1-1-5-1.parquet");
     fs::write(&wide, "anybody's").unwrap();
     fs::write(hour.join("all.parquet"), "anybody's").unwrap();
-    let scan = Scan { folder: folder.path(), open: None, octets: 1 << 28, threads: 1, cancelled: &NOT_CANCELLED };
+    let scan = Scan {
+        folder: folder.path(),
+        open: None,
+        octets: 1 << 28,
+        threads: 1,
+        cancelled: &NOT_CANCELLED,
+        progress: None,
+    };
     let received = Timestamp::from_milliseconds(0)..now().timestamp();
     let question = RowQuestion {
         received,

@@ -100,10 +100,11 @@ impl Scan<'_> {
     /// If the question is invalid, does not fit into memory, or was cancelled, or the folder cannot be read.
     pub fn groups(&self, question: &GroupQuestion) -> Result<Groups, ScanError> {
         let sources = self.sources(&question.received, question.columns())?;
+        self.expect(&sources, 1);
         self.groups_in(question, &sources, &LeftOutParts::default())
     }
 
-    /// Groups the flows of files, without what was found before to be unreadable.
+    /// Groups the flows of files, without what was found before to be unreadable. Its caller expects to read them once.
     pub(super) fn groups_in(
         &self,
         question: &GroupQuestion,
@@ -131,6 +132,7 @@ impl Scan<'_> {
                 Err(Stop::Memory) => return Err(self.too_large()),
                 Err(Stop::Damaged(error)) => return Err(ScanError::Invalid(error.to_string())),
             }
+            self.expect(sources, passes);
         }
     }
 }

@@ -106,6 +106,7 @@ impl Scan<'_> {
         let mut columns = selector.columns();
         columns.add_all(question.columns);
         let sources = self.sources(&received, columns)?;
+        self.expect(&sources, 1);
         let threads = self.threads(columns);
         let octets = threads.saturating_mul(memory_of_columns(columns));
         let octets = octets.saturating_add(question.most * (size_of::<Row>() + size_of::<Found<'_>>()));

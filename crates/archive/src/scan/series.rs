@@ -16,6 +16,9 @@ use super::{Scan, ScanError};
 /// The groups of a series at most: a graph with more lines cannot be read.
 pub const MOST_LINES: usize = 50;
 
+/// How many times the files are read.
+const READINGS: u64 = 3;
+
 /// Groups of flows in steps of time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Series {
@@ -57,6 +60,7 @@ impl Scan<'_> {
         let sources = self.sources(&question.received, columns)?;
         let left_out = LeftOutParts::default();
         loop {
+            self.expect(&sources, READINGS);
             let groups = self.groups_in(question, &sources, &left_out)?;
             let known = left_out.count();
             let in_steps = GroupQuestion { order: Order::Keys, most: usize::MAX, ..question.clone() };

@@ -4,6 +4,7 @@ mod cancelling;
 mod compacted;
 mod damaged;
 mod open_parts;
+mod progress;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -102,7 +103,7 @@ impl Archive {
     }
 
     fn scan(&self, octets: usize, threads: usize) -> Scan<'_> {
-        Scan { folder: self.folder.path(), open: None, octets, threads, cancelled: &NOT_CANCELLED }
+        Scan { folder: self.folder.path(), open: None, octets, threads, cancelled: &NOT_CANCELLED, progress: None }
     }
 
     fn groups(&self, question: &GroupQuestion) -> Groups {

@@ -16,6 +16,7 @@ use parquet::errors::ParquetError;
 use super::budget::{Budget, Exceeded};
 use super::group_rows::{GroupRows, WINDOW};
 use super::part::{PartFile, Unusable};
+use super::progress::Progress;
 use super::sources::Source;
 use super::{LeftOut, Read, ScanError};
 use crate::part_name::PartName;
@@ -26,6 +27,7 @@ pub(crate) struct Work<'s> {
     pub(crate) budget: &'s Budget,
     pub(crate) selector: &'s Selector,
     pub(crate) cancelled: &'s AtomicBool,
+    pub(crate) progress: Option<&'s Progress>,
     pub(crate) left_out: &'s LeftOutParts,
     pub(crate) threads: usize,
 }
@@ -208,6 +210,9 @@ impl<'s> Work<'s> {
 
     /// The groups of rows of a file.
     fn groups(&self, source: &Source, read: &mut Read) -> Result<Vec<(Arc<PartFile<'s>>, usize)>, Exceeded> {
+        if let Some(progress) = self.progress {
+            progress.open();
+        }
         let name = source.name();
         if self.left_out.contains(name, None) {
             return Ok(Vec::new());

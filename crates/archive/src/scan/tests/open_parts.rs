@@ -267,8 +267,14 @@ fn questions_beside_the_writer_have_each_row_once() {
                 distinct: keys_of(&["srcip", "dstip", "srcport", "bytes", "received", "packets"]),
                 ..question("", &[])
             };
-            let scan =
-                Scan { folder: &folder, open: Some(&open), octets: 256 << 20, threads: 2, cancelled: &NOT_CANCELLED };
+            let scan = Scan {
+                folder: &folder,
+                open: Some(&open),
+                octets: 256 << 20,
+                threads: 2,
+                cancelled: &NOT_CANCELLED,
+                progress: None,
+            };
             let answer = scan.groups(&question).unwrap();
             let (sums, read) = (answer.total(), &answer.read);
             assert_eq!((sums.rows, &read.left_out), (sums.distinct, &Vec::new()));

@@ -191,7 +191,7 @@ impl Source {
 /// The files of an archive, without a collector.
 pub(crate) fn scan(folder: &Path) -> Scan<'_> {
     let threads = thread::available_parallelism().map_or(1, Into::into);
-    Scan { folder, open: None, octets: MEMORY, threads, cancelled: &NOT_CANCELLED }
+    Scan { folder, open: None, octets: MEMORY, threads, cancelled: &NOT_CANCELLED, progress: None }
 }
 
 fn ask<A: DeserializeOwned>(client: &Client, asked: &Asked) -> Result<A, Failure> {
