@@ -1,9 +1,10 @@
 //! Finds the piece of the address space that contains an address.
 //!
-//! A table by the upper 16 bits has the pieces that start in each part of the address space. A crowded part is divided again,
-//! into about as many parts as pieces start in it, and so on. IPv4 rarely needs the second level. In IPv6, a few of the upper
-//! 16 bits have all networks (2000::/3), some of these most of them, and within them some /32 have thousands. Where no piece
-//! starts, no memory is used.
+//! Pieces are in nodes, which have their starts and their origins side by side: of a large table, which no cache holds, a look-up
+//! reads one node. A table by the upper 16 bits has the nodes that start in each part of the address space. A crowded part is
+//! divided again, into about as many parts as nodes start in it, and so on. IPv4 rarely needs the second level. In IPv6, a few of
+//! the upper 16 bits have all networks (2000::/3), some of these most of them, and within them some /32 have thousands. Where no
+//! piece starts, no memory is used.
 
 use arrayvec::ArrayVec;
 use prefetch_index::prefetch_index;
@@ -14,25 +15,40 @@ use crate::pieces::{Address, Pieces};
 /// The origins of all addresses of one family.
 #[derive(Clone, Debug)]
 pub(crate) struct Lookup<A> {
-    pieces: Pieces<A>,
+    nodes: Vec<Node<A>>,
+    /// Where each node starts.
+    starts: Vec<A>,
     /// First those of the upper bits. Empty if there is no answer at all.
     parts: Vec<Part>,
+    /// How many pieces have an answer.
+    answers: usize,
+}
+
+/// How many pieces a node has: as many of IPv4 as a line of a cache has room for.
+const PIECES: usize = 5;
+
+/// Neighbouring pieces.
+#[derive(Clone, Debug)]
+#[repr(align(64))]
+struct Node<A> {
+    starts: [A; PIECES],
+    origins: [Origin; PIECES],
 }
 
 /// The first level: the upper bits of an address.
 const ROOT_BITS: u32 = 16;
 /// Up to this many starts are searched; more are divided.
-const FEW: u32 = 16;
-/// Parts for each piece, beyond the first level. A table whose pieces start close to each other in many places would have 50;
+const FEW: u32 = 8;
+/// Parts for each node, beyond the first level. A table whose nodes start close to each other in many places would have 50;
 /// beyond this, a crowded part is searched in more steps.
-const PARTS_PER_PIECE: usize = 2;
+const PARTS_PER_NODE: usize = 4;
 
-/// The pieces that start in a part of the address space, or how it is divided.
+/// The nodes that start in a part of the address space, or how it is divided.
 #[derive(Clone, Copy, Debug)]
 struct Part {
-    /// The first piece that starts in it, but not with it; or the first part of it.
+    /// The first node that starts in it, but not with it; or the first part of it.
     at: u32,
-    /// How many such pieces; or [`DIVIDED`], with how many bits select a part of it, and how many follow them.
+    /// How many such nodes; or [`DIVIDED`], with how many bits select a part of it, and how many follow them.
     count: u32,
 }
 
@@ -43,14 +59,18 @@ pub(crate) const AT_ONCE: usize = 64;
 const DIVIDED: u32 = 1 << 31;
 
 impl<A: Address> Lookup<A> {
-    pub(crate) fn new(pieces: Pieces<A>) -> Self {
-        if pieces.answers() == 0 {
-            return Self { pieces: Pieces { starts: Vec::new(), origins: Vec::new() }, parts: Vec::new() };
+    pub(crate) fn new(pieces: &Pieces<A>) -> Self {
+        let answers = pieces.answers();
+        if answers == 0 {
+            return Self { nodes: Vec::new(), starts: Vec::new(), parts: Vec::new(), answers };
         }
-        let mut build = Build { starts: &pieces.starts, parts: Vec::new(), crowded: Vec::new() };
-        build.divide(A::default(), A::BITS - ROOT_BITS, ROOT_BITS, 0, pieces.starts.len());
+        let chunks = pieces.starts.chunks(PIECES).zip(pieces.origins.chunks(PIECES));
+        let nodes: Vec<_> = chunks.map(|(starts, origins)| Node::new(starts, origins)).collect();
+        let starts: Vec<A> = pieces.starts.iter().copied().step_by(PIECES).collect();
+        let mut build = Build { starts: &starts, parts: Vec::new(), crowded: Vec::new() };
+        build.divide(A::default(), A::BITS - ROOT_BITS, ROOT_BITS, 0, starts.len());
         // Each part before those of the next level, so that all have their turn before the memory is used up.
-        let limit = build.parts.len() + PARTS_PER_PIECE * pieces.starts.len();
+        let limit = build.parts.len() + PARTS_PER_NODE * starts.len();
         let mut next = 0;
         while let Some(crowded) = build.crowded.get(next).copied() {
             build.subdivide(crowded, limit);
@@ -58,39 +78,34 @@ impl<A: Address> Lookup<A> {
         }
         let mut parts = build.parts;
         parts.shrink_to_fit();
-        let mut lookup = Self { pieces, parts };
-        lookup.pieces.starts.shrink_to_fit();
-        lookup.pieces.origins.shrink_to_fit();
-        lookup
+        Self { nodes, starts, parts, answers }
     }
 
     #[inline]
     pub(crate) fn get(&self, address: A) -> Origin {
-        self.origin(self.piece(self.part(address), address))
+        self.origin(self.node(self.part(address), address), address)
     }
 
     /// Looks many addresses up, each with the place of its origin in `found`. All take a step before the next one, and each step
     /// fetches what the next one reads, so that no look-up waits for the memory of another.
     #[inline]
-    pub(crate) fn get_all(&self, addresses: &ArrayVec<(usize, A), AT_ONCE>, found: &mut [Origin; AT_ONCE]) {
+    pub(crate) fn get_all(&self, addresses: &ArrayVec<(usize, A), AT_ONCE>, found: &mut [Origin]) {
         addresses.iter().for_each(|(_, address)| prefetch_index(&self.parts, Self::root(*address)));
         let mut parts = ArrayVec::<_, AT_ONCE>::new();
         for (_, address) in addresses {
             let part = self.part(*address);
-            // As many starts as are searched are in two lines of a cache.
-            prefetch_index(&self.pieces.starts, part.at as usize);
-            prefetch_index(&self.pieces.starts, (part.at + part.count) as usize);
+            prefetch_index(&self.starts, part.at as usize);
             parts.push(part);
         }
-        let mut pieces = ArrayVec::<_, AT_ONCE>::new();
+        let mut nodes = ArrayVec::<_, AT_ONCE>::new();
         for ((_, address), part) in addresses.iter().zip(parts) {
-            let piece = self.piece(part, *address);
-            prefetch_index(&self.pieces.origins, piece);
-            pieces.push(piece);
+            let node = self.node(part, *address);
+            prefetch_index(&self.nodes, node);
+            nodes.push(node);
         }
-        for ((place, _), piece) in addresses.iter().zip(pieces) {
+        for ((place, address), node) in addresses.iter().zip(nodes) {
             if let Some(found) = found.get_mut(*place) {
-                *found = self.origin(piece);
+                *found = self.origin(node, *address);
             }
         }
     }
@@ -113,33 +128,50 @@ impl<A: Address> Lookup<A> {
         }
     }
 
-    /// The place of the piece that contains an address of a part.
+    /// The place of the node that contains an address of a part.
     #[inline]
-    fn piece(&self, part: Part, address: A) -> usize {
+    fn node(&self, part: Part, address: A) -> usize {
         let (from, count) = (part.at as usize, part.count as usize);
-        let starts = self.pieces.starts.get(from..from + count).unwrap_or_default();
+        let starts = self.starts.get(from..from + count).unwrap_or_default();
         (from + starts.partition_point(|start| *start <= address)).wrapping_sub(1)
     }
 
+    /// The origin of an address of a node.
     #[inline]
-    fn origin(&self, piece: usize) -> Origin {
-        self.pieces.origins.get(piece).copied().unwrap_or(Origin::UNKNOWN)
+    fn origin(&self, node: usize, address: A) -> Origin {
+        let Some(Node { starts, origins }) = self.nodes.get(node) else { return Origin::UNKNOWN };
+        // All are compared, so that nothing is to be predicted.
+        let after: usize = starts.iter().skip(1).map(|start| usize::from(*start <= address)).sum();
+        origins.get(after).copied().unwrap_or(Origin::UNKNOWN)
     }
 
     /// How many pieces have an answer.
-    pub(crate) fn answers(&self) -> usize {
-        self.pieces.answers()
+    pub(crate) const fn answers(&self) -> usize {
+        self.answers
     }
 
     /// What it occupies on the heap.
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.pieces.starts.capacity() * size_of::<A>()
-            + self.pieces.origins.capacity() * size_of::<Origin>()
+        self.nodes.capacity() * size_of::<Node<A>>()
+            + self.starts.capacity() * size_of::<A>()
             + self.parts.capacity() * size_of::<Part>()
     }
 }
 
-/// A part in which many pieces start.
+impl<A: Address> Node<A> {
+    /// Up to as many pieces as have room. The last one is repeated where there are fewer.
+    fn new(starts: &[A], origins: &[Origin]) -> Self {
+        let mut node = Self {
+            starts: [starts.last().copied().unwrap_or_default(); PIECES],
+            origins: [origins.last().copied().unwrap_or(Origin::UNKNOWN); PIECES],
+        };
+        node.starts.iter_mut().zip(starts).for_each(|(to, start)| *to = *start);
+        node.origins.iter_mut().zip(origins).for_each(|(to, origin)| *to = *origin);
+        node
+    }
+}
+
+/// A part in which many nodes start.
 #[derive(Clone, Copy)]
 struct Crowded<A> {
     part: usize,
@@ -206,7 +238,7 @@ mod tests {
         between: impl Iterator<Item = A>,
     ) -> Lookup<A> {
         let pieces = Pieces::new(ranges);
-        let lookup = Lookup::new(pieces.clone());
+        let lookup = Lookup::new(&pieces);
         let ends = pieces.starts.iter().flat_map(|start| [Some(*start), start.next()]).flatten();
         let befores = pieces.starts.iter().skip(1).map(|start| start.distance_from(A::default().next().unwrap()));
         let addresses: Vec<A> = ends.chain(befores).chain(between).collect();
@@ -273,7 +305,7 @@ mod tests {
 
     #[test]
     fn a_table_without_answers_takes_no_memory() {
-        let lookup = Lookup::<u32>::new(Pieces::default());
+        let lookup = Lookup::<u32>::new(&Pieces::default());
         assert_eq!((lookup.heap_bytes(), lookup.get(7)), (0, Origin::UNKNOWN));
     }
 
@@ -292,7 +324,8 @@ mod tests {
         }
         let count = 2 * ranges.len() + 1;
         let lookup = assert_found(ranges, std::iter::empty());
-        let most = count * (PARTS_PER_PIECE * size_of::<Part>() + size_of::<u128>() + size_of::<Origin>());
+        let of_node = size_of::<Node<u128>>() + size_of::<u128>() + PARTS_PER_NODE * size_of::<Part>();
+        let most = count.div_ceil(PIECES) * of_node;
         assert!(lookup.heap_bytes() <= most + (size_of::<Part>() << ROOT_BITS), "{}", lookup.heap_bytes());
     }
 }

@@ -43,7 +43,7 @@ impl Networks {
             }
         }
         let is_empty = ipv4.is_empty() && ipv6.is_empty();
-        Self { ipv4: Lookup::new(Pieces::new(ipv4)), ipv6: Lookup::new(Pieces::new(ipv6)), is_empty }
+        Self { ipv4: Lookup::new(&Pieces::new(ipv4)), ipv6: Lookup::new(&Pieces::new(ipv6)), is_empty }
     }
 
     /// The AS number of the network that contains an address, which is [canonical](flow::canonical).

@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 use bmp::{Path, Snapshot};
-use flow::{AsSource, canonical};
+use flow::{AsSource, FlowRecord, canonical};
 
-use crate::lookup::AT_ONCE;
 use crate::networks::Networks;
 use crate::order::{Order, Source};
 use crate::origin::Origin;
-use crate::table::Table;
+use crate::table::{FLOWS_AT_ONCE, Table};
 
 /// Everything that knows origins, at one moment. It never changes: a new value replaces it. What it answers depends on it and on
 /// the flow only.
@@ -48,7 +47,22 @@ impl End {
     #[inline]
     #[must_use]
     pub const fn new(address: IpAddr, stated: Stated) -> Self {
-        Self { address: canonical(address), stated }
+        Self { address, stated }
+    }
+
+    /// The source of a flow.
+    #[inline]
+    #[must_use]
+    pub const fn source(flow: &FlowRecord) -> Self {
+        Self::new(flow.source, Stated { asn: flow.source_as, is_by_default_route: flow.is_source_by_default })
+    }
+
+    /// The destination of a flow.
+    #[inline]
+    #[must_use]
+    pub const fn destination(flow: &FlowRecord) -> Self {
+        let stated = Stated { asn: flow.destination_as, is_by_default_route: flow.is_destination_by_default };
+        Self::new(flow.destination, stated)
     }
 }
 
@@ -179,21 +193,22 @@ impl<'s> OfRouter<'s> {
         self.first(&end, file.unwrap_or(Origin::UNKNOWN))
     }
 
-    /// Finds the [`origin`](Self::origin) of each of these ends, without one waiting for the memory of another.
+    /// Finds the [`origin`](Self::origin) of source and destination of each flow, of several at a time and without one
+    /// waiting for the memory of another, and calls `each` with what it found.
     #[inline]
-    pub fn origins(&self, ends: &[End], found: &mut [Found<'s>]) {
+    pub fn origins(&self, flows: &mut [FlowRecord], mut each: impl FnMut(&mut FlowRecord, [Found<'s>; 2])) {
         let Sources { files, has_files, .. } = self.sources;
-        for (ends, found) in ends.chunks(AT_ONCE).zip(found.chunks_mut(AT_ONCE)) {
-            let addresses = ends.iter().map(|end| end.address);
-            let known = if *has_files { files.get_all(addresses) } else { [Origin::UNKNOWN; AT_ONCE] };
-            for ((found, end), file) in found.iter_mut().zip(ends).zip(known) {
-                *found = self.first(end, file);
+        for flows in flows.chunks_mut(FLOWS_AT_ONCE) {
+            let known = if *has_files { files.get_all(flows) } else { [Default::default(); FLOWS_AT_ONCE] };
+            for (flow, [source, destination]) in flows.iter_mut().zip(known) {
+                let found = [self.first(&End::source(flow), source), self.first(&End::destination(flow), destination)];
+                each(flow, found);
             }
         }
     }
 
     /// What the first source has that knows an address, of which files know this.
-    #[inline]
+    #[inline(always)]
     fn first(&self, end: &End, file: Origin) -> Found<'s> {
         let End { address, stated } = *end;
         let (route, by) = self.route(address);
@@ -202,7 +217,7 @@ impl<'s> OfRouter<'s> {
         let mut private = 0;
         for source in &self.asked {
             let (asn, from) = match source {
-                Source::Networks => (self.sources.networks.asn(address), AsSource::Network),
+                Source::Networks => (self.sources.networks.asn(canonical(address)), AsSource::Network),
                 Source::Exporter if stated.is_by_default_route => continue,
                 Source::Exporter if is_private(stated.asn) => {
                     private = stated.asn;
@@ -229,6 +244,7 @@ impl<'s> OfRouter<'s> {
         if self.sources.routes.is_empty() {
             return (None, AsSource::None);
         }
+        let address = canonical(address);
         if let Some(path) = self.routes.and_then(|routes| routes.longest_match(address)) {
             return (Some(path), AsSource::Bmp);
         }

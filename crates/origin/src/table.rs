@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use arrayvec::ArrayVec;
+use flow::FlowRecord;
 
 use crate::contents::{Contents, SourceFile};
 use crate::error::Error;
@@ -12,6 +13,9 @@ use crate::lookup::{AT_ONCE, Lookup};
 use crate::names::{Names, NamesBuilder};
 use crate::origin::Origin;
 use crate::pieces::Pieces;
+
+/// How many flows are looked up together, source and destination.
+pub(crate) const FLOWS_AT_ONCE: usize = AT_ONCE / 2;
 
 /// The origins of all addresses. It never changes: a new one replaces it.
 #[derive(Clone, Debug)]
@@ -26,8 +30,8 @@ impl Default for Table {
     /// A table that knows nothing.
     fn default() -> Self {
         Self {
-            ipv4: Lookup::new(Pieces::default()),
-            ipv6: Lookup::new(Pieces::default()),
+            ipv4: Lookup::new(&Pieces::default()),
+            ipv6: Lookup::new(&Pieces::default()),
             names: Names::default(),
             files: Vec::new(),
         }
@@ -56,7 +60,7 @@ impl Table {
             }
             files.push(contents.file);
         }
-        Ok(Self { ipv4: Lookup::new(ipv4), ipv6: Lookup::new(ipv6), names: names.finish(), files })
+        Ok(Self { ipv4: Lookup::new(&ipv4), ipv6: Lookup::new(&ipv6), names: names.finish(), files })
     }
 
     /// What is known of an address; `None` if nothing is. An IPv4-mapped IPv6 address counts as the IPv4 address.
@@ -70,20 +74,22 @@ impl Table {
         (origin != Origin::UNKNOWN).then_some(origin)
     }
 
-    /// Looks up to [`AT_ONCE`] addresses up, which are [canonical](flow::canonical), in a fraction of the time that as many
-    /// calls of [`get`](Self::get) take.
+    /// Looks up source and destination of up to [`FLOWS_AT_ONCE`] flows, in a fraction of the time that as many calls of
+    /// [`get`](Self::get) take.
     #[inline]
-    pub(crate) fn get_all(&self, addresses: impl Iterator<Item = IpAddr>) -> [Origin; AT_ONCE] {
+    pub(crate) fn get_all(&self, flows: &[FlowRecord]) -> [[Origin; 2]; FLOWS_AT_ONCE] {
         let (mut ipv4, mut ipv6) = (ArrayVec::new(), ArrayVec::new());
-        for (number, address) in addresses.take(AT_ONCE).enumerate() {
-            match address {
-                IpAddr::V4(address) => ipv4.push((number, address.to_bits())),
-                IpAddr::V6(address) => ipv6.push((number, address.to_bits())),
-            }
+        let mut add = |place, address| match flow::canonical(address) {
+            IpAddr::V4(address) => ipv4.push((place, address.to_bits())),
+            IpAddr::V6(address) => ipv6.push((place, address.to_bits())),
+        };
+        for (number, flow) in flows.iter().take(FLOWS_AT_ONCE).enumerate() {
+            add(2 * number, flow.source);
+            add(2 * number + 1, flow.destination);
         }
-        let mut found = [Origin::UNKNOWN; AT_ONCE];
-        self.ipv4.get_all(&ipv4, &mut found);
-        self.ipv6.get_all(&ipv6, &mut found);
+        let mut found = [[Origin::UNKNOWN; 2]; FLOWS_AT_ONCE];
+        self.ipv4.get_all(&ipv4, found.as_flattened_mut());
+        self.ipv6.get_all(&ipv6, found.as_flattened_mut());
         found
     }
 

@@ -291,7 +291,7 @@ fn with_many_addresses(mut payload: Vec<u8>) -> Vec<u8> {
 const RANGES: u32 = 500_000;
 const FIRST_RANGE: u32 = 1 << 24;
 const RANGE_STEP: u32 = 7 * 1024;
-const RANGE_LENGTH: u32 = 4096;
+const RANGE_LENGTH: u32 = 7 * 1024;
 
 const fn as_of_range(number: u32) -> u32 {
     1 + number % 65_000

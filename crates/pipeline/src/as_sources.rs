@@ -12,17 +12,16 @@ pub(crate) struct AsSources([AtomicU64; AsSource::COUNT]);
 impl AsSources {
     /// Notes both ends of flows that were looked up.
     pub(crate) fn note(&self, flows: &[FlowRecord]) {
-        let mut ends = [0; AsSource::COUNT];
-        for flow in flows {
-            for from in [flow.source_as_from, flow.destination_as_from] {
-                if let Some(count) = ends.get_mut(from as usize) {
-                    *count += 1;
+        const { assert!(AsSource::COUNT <= size_of::<u64>()) };
+        for flows in flows.chunks(u8::MAX as usize / 2) {
+            // An octet for each source, in a register: an array would be written and read for each end.
+            let one = |from: AsSource| 1_u64 << (u8::BITS * from as u32);
+            let ends =
+                flows.iter().fold(0, |ends, flow| ends + one(flow.source_as_from) + one(flow.destination_as_from));
+            for (count, more) in self.0.iter().zip(ends.to_le_bytes()) {
+                if more > 0 {
+                    count.fetch_add(more.into(), Ordering::Relaxed);
                 }
-            }
-        }
-        for (count, more) in self.0.iter().zip(ends) {
-            if more > 0 {
-                count.fetch_add(more, Ordering::Relaxed);
             }
         }
     }

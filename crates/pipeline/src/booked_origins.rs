@@ -30,6 +30,8 @@ const SOURCE: u8 = 15;
 /// The bits of a number in an octet of LEB128, and the bit of those that another one follows.
 const BITS: u32 = 7;
 const MORE: u8 = 1 << BITS;
+/// Smaller numbers have one octet.
+const SHORT: u32 = 1 << BITS;
 
 /// Recognises a datagram: a note whose datagram is damaged must not be read with the next one.
 pub(crate) fn mark(payload: &[u8]) -> u32 {
@@ -84,7 +86,10 @@ pub(crate) struct Booking {
     /// Where in `text` each path is, with the address of the path.
     paths: Vec<(usize, Range<usize>)>,
     text: String,
-    origins: Vec<Origin>,
+    /// By their numbers plus 1, those of the present datagram first; what follows is room for more.
+    origins: Vec<Packed>,
+    /// How many are those of the present datagram.
+    count: usize,
     /// For a hash of an origin its number plus 1, if it is not the same as that of another.
     places: [u32; PLACES],
     flows: Vec<(u32, Ends)>,
@@ -96,12 +101,37 @@ pub(crate) struct Booking {
 /// Enough for two ends of each flow of an ordinary datagram.
 const PLACES: usize = 256;
 
+/// An origin in two words, which are compared without a branch for each of its parts.
+#[derive(Clone, Copy, Debug)]
+struct Packed {
+    /// The AS, then the country, then the source.
+    word: u64,
+    path: u32,
+}
+
+impl Packed {
+    /// Equal to no origin.
+    const NONE: Self = Self { word: u64::MAX, path: 0 };
+
+    #[inline]
+    const fn new(Origin { asn, from, country, path }: Origin) -> Self {
+        Self { word: asn as u64 | (country as u64) << 32 | (from as u64) << 48, path }
+    }
+
+    /// Its place among those of a datagram.
+    #[inline]
+    const fn hash(self) -> usize {
+        ((self.word ^ (self.path as u64) << 40).wrapping_mul(MIXER) >> (u64::BITS - PLACES.ilog2())) as usize
+    }
+}
+
 impl Default for Booking {
     fn default() -> Self {
         Self {
             paths: Vec::new(),
             text: String::new(),
-            origins: Vec::new(),
+            origins: vec![Packed::NONE; 2],
+            count: 0,
             places: [0; PLACES],
             flows: Vec::new(),
             has_any: false,
@@ -130,23 +160,35 @@ impl Booking {
     }
 
     /// The number of an origin, plus 1.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn number(&mut self, origin: Origin, path: Option<&Path>) -> u32 {
         let origin = match path {
             Some(path) => Origin { path: self.path(path), ..origin },
             None => origin,
         };
-        let place = hash(&origin);
-        let Some(known) = self.places.get_mut(place) else { return 0 };
-        if self.origins.get((*known).wrapping_sub(1) as usize) == Some(&origin) {
-            return *known;
+        if self.count + 1 >= self.origins.len() {
+            self.make_room();
         }
-        self.origins.push(origin);
-        *known = self.origins.len() as u32;
-        *known
+        let packed = Packed::new(origin);
+        let Some(place) = self.places.get_mut(packed.hash()) else { return 0 };
+        // Without a branch: whether an end of a flow has the origin of another one is as random as its direction.
+        let Some(known) = self.origins.get(*place as usize) else { return 0 };
+        let is_known = (known.word ^ packed.word) | u64::from(known.path ^ packed.path) == 0;
+        let number = std::hint::select_unpredictable(is_known, *place as usize, self.count + 1);
+        let Some(booked) = self.origins.get_mut(number) else { return 0 };
+        *booked = packed;
+        self.count = self.count.max(number);
+        *place = number as u32;
+        *place
+    }
+
+    #[cold]
+    fn make_room(&mut self) {
+        self.origins.resize(2 * self.origins.len(), Packed::NONE);
     }
 
     /// The number of a path plus 1. The paths of a datagram are those of one snapshot of a router.
+    #[inline(never)]
     fn path(&mut self, path: &Path) -> u32 {
         let address = std::ptr::from_ref(path).addr();
         if let Some(known) = self.paths.iter().position(|(of, _)| *of == address) {
@@ -166,7 +208,7 @@ impl Booking {
         self.octets.clear();
         if std::mem::take(&mut self.has_any) {
             self.write(mark);
-            self.origins.clear();
+            self.count = 0;
             self.places.fill(0);
             self.paths.clear();
             self.text.clear();
@@ -175,7 +217,7 @@ impl Booking {
     }
 
     fn write(&mut self, mark: u32) {
-        let Self { paths, text, origins, flows, octets, .. } = self;
+        let Self { paths, text, origins, count, flows, octets, .. } = self;
         // Room for the length, in four octets of LEB128 however small it is.
         octets.extend([0; LENGTH]);
         octets.extend(mark.to_le_bytes());
@@ -185,24 +227,35 @@ impl Booking {
             put(path.len() as u64, octets);
             octets.extend(path.as_bytes());
         }
-        put(origins.len() as u64, octets);
-        for Origin { asn, from, country, path } in origins {
-            let flags = if *country == 0 { 0 } else { HAS_COUNTRY } | if *path == 0 { 0 } else { HAS_PATH };
-            octets.push(*from as u8 | flags);
-            if has_asn(*from) {
-                put((*asn).into(), octets);
+        put(*count as u64, octets);
+        for Packed { word, path } in origins.iter().skip(1).take(*count) {
+            let (asn, country, from) = (*word as u32, (word >> 32) as u16, (word >> 48) as u8);
+            let flags = if country == 0 { 0 } else { HAS_COUNTRY } | if *path == 0 { 0 } else { HAS_PATH };
+            // At most an octet, five and two: written at once, whatever is needed of it.
+            let (mut word, mut length) = (u64::from(from | flags), 1);
+            if AsSource::of_number(from).is_some_and(has_asn) {
+                let (number, octets) = leb128(asn);
+                word |= number << (8 * length);
+                length += octets;
             }
-            if *country != 0 {
-                octets.extend(country.to_be_bytes());
+            if country != 0 {
+                word |= u64::from(country.swap_bytes()) << (8 * length);
+                length += 2;
             }
+            octets.extend_from_slice(&word.to_le_bytes());
+            octets.truncate(octets.len() - (size_of::<u64>() - length));
             if *path != 0 {
                 put((*path - 1).into(), octets);
             }
         }
-        for (key, [source, destination]) in flows {
-            octets.extend(key.to_le_bytes());
-            put((*source).into(), octets);
-            put((*destination).into(), octets);
+        for (key, ends) in flows {
+            let [first, second, third, fourth] = key.to_le_bytes();
+            if let [source @ 0..SHORT, destination @ 0..SHORT] = *ends {
+                octets.extend_from_slice(&[first, second, third, fourth, source as u8, destination as u8]);
+            } else {
+                octets.extend([first, second, third, fourth]);
+                ends.iter().for_each(|number| put((*number).into(), octets));
+            }
         }
         let mut length = octets.len() - LENGTH;
         for (number, octet) in octets.iter_mut().take(LENGTH).enumerate() {
@@ -215,16 +268,23 @@ impl Booking {
 /// The octets of the length: a datagram has at most 65,535 flows, each with two origins of less than 1,100 octets.
 const LENGTH: usize = 4;
 
-#[inline]
-fn hash(origin: &Origin) -> usize {
-    let mixed = u64::from(origin.asn) | u64::from(origin.country) << 32 | (origin.from as u64) << 48;
-    let mixed = (mixed ^ u64::from(origin.path) << 52).wrapping_mul(MIXER);
-    (mixed >> (u64::BITS - PLACES.ilog2())) as usize
-}
-
 /// Whether an AS number is booked with this source. That of the exporter is in the datagram.
 const fn has_asn(from: AsSource) -> bool {
     !matches!(from, AsSource::None | AsSource::Exporter)
+}
+
+/// A number in LEB128, its octets from the lowest on, and how many they are.
+#[inline]
+const fn leb128(number: u32) -> (u64, usize) {
+    let wide = number as u64;
+    let spread = wide & 0x7f
+        | (wide & 0x7f << 7) << 1
+        | (wide & 0x7f << 14) << 2
+        | (wide & 0x7f << 21) << 3
+        | (wide & 0x7f << 28) << 4;
+    let octets = (u32::BITS - (number | 1).leading_zeros()).div_ceil(BITS);
+    let more = 0x80_8080_8080 & ((1 << (8 * (octets - 1))) - 1);
+    (spread | more, octets as usize)
 }
 
 fn put(mut number: u64, octets: &mut Vec<u8>) {

@@ -9,9 +9,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use arc_swap::cache::Cache;
-use arrayvec::ArrayVec;
 use flow::{AsSource, FlowRecord};
-use origin::{End, Found, OfRouter, Sources, Stated};
+use origin::{End, Found, OfRouter, Sources};
 use wire::{Datagram, Record, RecordKind};
 
 use crate::booked_origins::{self, Before, Booking, Origin};
@@ -109,14 +108,7 @@ pub(crate) fn find_all(from: From<'_>, router: IpAddr, room: &mut Room<'_>, flow
     match from {
         From::Nowhere => {}
         From::Sources(sources) => {
-            let sources = sources.of(router);
-            let mut found = [Found::default(); 2 * AT_ONCE];
-            for flows in flows.chunks_mut(AT_ONCE) {
-                let mut ends = ArrayVec::<_, { 2 * AT_ONCE }>::new();
-                flows.iter().for_each(|flow| ends.extend(ends_of(flow)));
-                sources.origins(&ends, &mut found);
-                flows.iter_mut().zip(found.as_chunks().0).for_each(|(flow, found)| note(router, booking, flow, found));
-            }
+            sources.of(router).origins(flows, |flow, found| note(router, booking, flow, &found));
         }
         From::Before => flows.iter_mut().for_each(|flow| {
             before.set(router, flow);
@@ -124,35 +116,24 @@ pub(crate) fn find_all(from: From<'_>, router: IpAddr, room: &mut Room<'_>, flow
     }
 }
 
-/// How many flows are looked up before the first of them is booked, so that the memory answers for several at once.
-const AT_ONCE: usize = 32;
-
 /// Gives a flow the origins that were found, and books them.
 #[inline]
 fn note(router: IpAddr, booking: &mut Booking, flow: &mut FlowRecord, found: &[Found<'_>; 2]) {
     // Of the flow as the exporter sent it, as it will be when it is decoded again.
     let key = booked_origins::key(router, flow);
     let [source, destination] = found;
-    let source = number(booking, &Found { path: None, ..*source }, flow.source_as);
-    let destination = number(booking, destination, flow.destination_as);
+    let source = number(booking, source, None, flow.source_as);
+    let destination = number(booking, destination, destination.path, flow.destination_as);
     booking.flow(key, [source, destination]);
     set(flow, found);
 }
 
-/// Source and destination of a flow.
-#[inline]
-const fn ends_of(flow: &FlowRecord) -> [End; 2] {
-    let stated = Stated { asn: flow.source_as, is_by_default_route: flow.is_source_by_default };
-    let source = End::new(flow.source, stated);
-    let stated = Stated { asn: flow.destination_as, is_by_default_route: flow.is_destination_by_default };
-    [source, End::new(flow.destination, stated)]
-}
-
-/// The number of an origin for the booking; 0 if there is nothing but what the exporter sent.
-#[inline]
-fn number(booking: &mut Booking, found: &Found<'_>, stated: u32) -> u32 {
-    let Found { asn, from, country, path } = *found;
-    if asn == stated && country == 0 && matches!(from, AsSource::None | AsSource::Exporter) && path.is_none() {
+/// The number of an origin with this path for the booking; 0 if there is nothing but what the exporter sent.
+#[inline(always)]
+fn number(booking: &mut Booking, found: &Found<'_>, path: Option<&bmp::Path>, stated: u32) -> u32 {
+    let Found { asn, from, country, .. } = *found;
+    let is_as_sent = (asn == stated) & matches!(from, AsSource::None | AsSource::Exporter);
+    if is_as_sent & (country == 0) & path.is_none() {
         return 0;
     }
     let asn = if from == AsSource::Exporter { 0 } else { asn };
@@ -169,7 +150,8 @@ const fn set(flow: &mut FlowRecord, [source, destination]: &[Found<'_>; 2]) {
 
 /// A flow with its origins, for a tap: nothing is booked. The path is that to its destination.
 pub(crate) fn shown<'s>(sources: &OfRouter<'s>, flow: &FlowRecord) -> (FlowRecord, Option<&'s bmp::Path>) {
-    let (mut flow, found) = (*flow, ends_of(flow).map(|end| sources.origin(end)));
+    let found = [End::source(flow), End::destination(flow)].map(|end| sources.origin(end));
+    let mut flow = *flow;
     set(&mut flow, &found);
     let [_, destination] = found;
     (flow, destination.path)

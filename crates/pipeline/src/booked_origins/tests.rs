@@ -113,6 +113,35 @@ fn the_octets_are_as_documented() {
 }
 
 #[test]
+fn nothing_known_is_not_the_same_as_what_the_exporter_sent() {
+    let mut booking = Booking::default();
+    let number = booking.number(Origin::default(), None);
+    let mut default_route = flow(0);
+    default_route.source_as = 64512;
+    booking.flow(key(ROUTER, &default_route), [number, 0]);
+    booking.finish(1);
+    let mut before = Before::default();
+    before.read(booking.octets(), 1);
+    before.set(ROUTER, &mut default_route);
+    assert_eq!((default_route.source_as, default_route.source_as_from), (0, AsSource::None));
+}
+
+#[test]
+fn numbers_of_any_length_are_booked() {
+    let numbers = (0..u32::BITS).flat_map(|bits| [(1_u32 << bits) - 1, 1 << bits]).chain([u32::MAX]);
+    for (number, country) in numbers.flat_map(|number| [(number, 0), (number, 0x4348)]) {
+        let (mut booking, mut before, mut looked_up) = (Booking::default(), Before::default(), flow(0));
+        let origin = Origin { asn: number, from: AsSource::File, country, path: 0 };
+        let origin = booking.number(origin, None);
+        booking.flow(key(ROUTER, &looked_up), [0, origin]);
+        booking.finish(1);
+        before.read(booking.octets(), 1);
+        before.set(ROUTER, &mut looked_up);
+        assert_eq!((looked_up.destination_as, looked_up.destination_country), (number, country));
+    }
+}
+
+#[test]
 fn the_note_of_another_datagram_is_not_read() {
     let mut booking = Booking::default();
     let mut octets = Vec::new();
