@@ -7,19 +7,19 @@
 //!
 //! Not here: what a flow has ([`crate::booking`]), and what is read from packets ([`crate::row`]).
 
-use std::net::{IpAddr, Ipv4Addr};
+mod octets;
 
 use columns::{COLUMNS, Column, Columns, ELEMENT_PLACES, Id, Kind, Row, RowKind, Source};
 use flow::Timestamp;
 
-use crate::cursor::{Cursor, unsigned};
 use crate::datagram::Message;
-use crate::field_specifier::{FieldSpecifier, VARIABLE_LENGTH, variable_length_content};
+use crate::field_specifier::{FieldSpecifier, VARIABLE_LENGTH};
 use crate::fixed_record::{FixedField, Meaning};
 use crate::icmp;
 use crate::information_element::{DataType, lookup, lookup_v9};
 use crate::record::ElementId;
 use crate::value::{ntp_microseconds, ntp_nanoseconds};
+use octets::{EIGHT, Fixed, Octets, Walk, Walked};
 
 /// The compiled reads of a template or of a fixed format.
 #[derive(Clone, Debug)]
@@ -373,111 +373,14 @@ const fn is_read_here(column: Id) -> bool {
     )
 }
 
-/// Octets that are read at once for a number.
-const EIGHT: usize = size_of::<u64>();
-
-impl Location {
-    /// Of a field in a record of fixed length. The eight octets begin with the number, or earlier if the record ends before
-    /// they do; a shorter record is padded.
-    fn new(position: usize, field: &PlacedField, record_length: u16) -> Self {
-        let PlacedField { offset, length, .. } = *field;
-        let position = position as u16;
-        let eight = EIGHT as u16;
-        if length > eight {
-            return Self { field: position, at: offset, before: 0, others: 0 };
-        }
-        let at = offset.min(record_length.max(eight) - eight);
-        Self { field: position, at, before: (8 * (offset - at)) as u8, others: (8 * (eight - length)) as u8 }
-    }
-}
-
-/// How records with fields of variable length are walked.
-#[derive(Clone, Debug)]
-struct Walk {
-    /// The lengths of the fields, up to the last one that is read.
-    lengths: Box<[u16]>,
-    /// The positions of the fields that are read.
-    read: Box<[u16]>,
-}
-
-/// The octets of a record, from which fields are read.
-trait Octets {
-    /// The number in a field; `None` if its length in this record does not fit.
-    fn number(&self, at: &Location, form: Form) -> Option<u64>;
-
-    /// The address in a field.
-    fn address(&self, at: &Location, form: Form) -> Option<IpAddr>;
-}
-
-/// A record of fixed length, at least eight octets.
-struct Fixed<'r>(&'r [u8]);
-
-impl Octets for Fixed<'_> {
-    #[inline(always)]
-    fn number(&self, at: &Location, _: Form) -> Option<u64> {
-        let eight = self.0.get(at.at.into()..)?.first_chunk::<EIGHT>()?;
-        Some(u64::from_be_bytes(*eight) << at.before >> at.others)
-    }
-
-    #[inline(always)]
-    fn address(&self, at: &Location, form: Form) -> Option<IpAddr> {
-        if form == Form::Ipv6 {
-            return self.0.get(at.at.into()..)?.first_chunk::<16>().map(|octets| IpAddr::from(*octets));
-        }
-        self.number(at, form).map(|bits| Ipv4Addr::from_bits(bits as u32).into())
-    }
-}
-
-/// A record that has been walked.
-struct Walked<'r> {
-    octets: &'r [u8],
-    /// Offset and length of each field that is read.
-    fields: [(u16, u16); MOST_FIELDS],
-}
-
-impl<'r> Walked<'r> {
-    fn new(walk: &Walk, octets: &'r [u8]) -> Self {
-        let mut walked = Self { octets, fields: [(0, 0); MOST_FIELDS] };
-        let mut cursor = Cursor::new(octets);
-        let (mut read, mut found) = (walk.read.iter().peekable(), walked.fields.iter_mut());
-        for (position, &length) in walk.lengths.iter().enumerate() {
-            let content = match length {
-                VARIABLE_LENGTH => variable_length_content(&mut cursor),
-                length => cursor.take(length.into()),
-            };
-            let Some(content) = content else { break };
-            if read.next_if(|read| usize::from(**read) == position).is_some()
-                && let Some(field) = found.next()
-            {
-                *field = ((cursor.offset() - content.len()) as u16, content.len() as u16);
-            }
-        }
-        walked
-    }
-
-    fn field(&self, at: &Location) -> Option<&'r [u8]> {
-        let &(offset, length) = self.fields.get(usize::from(at.field))?;
-        self.octets.get(offset.into()..)?.get(..length.into())
-    }
-}
-
-impl Octets for Walked<'_> {
-    fn number(&self, at: &Location, form: Form) -> Option<u64> {
-        self.field(at).filter(|octets| form.accepts(octets.len() as u16)).map(unsigned)
-    }
-
-    fn address(&self, at: &Location, form: Form) -> Option<IpAddr> {
-        let octets = self.field(at).filter(|octets| form.accepts(octets.len() as u16))?;
-        let v4 = <[u8; 4]>::try_from(octets).map(IpAddr::from);
-        v4.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from)).ok()
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use flow::{Exporter, Protocol};
 
     use super::*;
+    use crate::cursor::unsigned;
 
     fn message(uptime: Option<u32>) -> Message {
         Message {
