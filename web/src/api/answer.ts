@@ -6,12 +6,16 @@ export interface Answer<T> {
   value?: T;
   error?: Error;
   loading: boolean;
-  /** Ends a request that takes too long; what was shown before stays. */
+  /** Ends a request that takes too long; what is shown stays. */
   stop?: () => void;
+  /** Whether somebody has ended it. */
+  stopped?: boolean;
 }
 
-/** What `load` returns, again whenever `key` changes or the collector becomes reachable again. */
-export function useAnswer<T>(key: string, load: (abort: AbortSignal) => Promise<T>): Answer<T> {
+type Load<T> = (abort: AbortSignal, onPart: (value: T) => void) => Promise<T>;
+
+/** What `load` returns, and before that its parts; again whenever `key` changes or the collector becomes reachable again. */
+export function useAnswer<T>(key: string, load: Load<T>): Answer<T> {
   const [answer, setAnswer] = useState<Answer<T>>({ loading: true });
   const latest = useRef(load);
   latest.current = load;
@@ -21,10 +25,11 @@ export function useAnswer<T>(key: string, load: (abort: AbortSignal) => Promise<
     const abort = new AbortController();
     const stop = () => {
       abort.abort();
-      setAnswer((before) => ({ ...before, loading: false, error: new Error("Stopped.") }));
+      setAnswer(({ value }) => ({ ...(value !== undefined && { value }), loading: false, stopped: true }));
     };
-    setAnswer((before) => ({ ...before, loading: true, stop }));
-    latest.current(abort.signal).then(
+    const onPart = (value: T) => abort.signal.aborted || setAnswer({ value, loading: true, stop });
+    setAnswer(({ stopped: _, ...before }) => ({ ...before, loading: true, stop }));
+    latest.current(abort.signal, onPart).then(
       (value) => abort.signal.aborted || setAnswer({ value, loading: false }),
       (error: Error) => {
         if (!abort.signal.aborted) setAnswer((before) => ({ ...before, error, loading: false }));

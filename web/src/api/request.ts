@@ -25,10 +25,15 @@ const MOST_ATTEMPTS = 4;
 
 /** The text of the answer. */
 export async function requestText(method: Method, path: string, body?: unknown, abort?: AbortSignal): Promise<string> {
+  return (await accepted(method, path, body, abort)).text();
+}
+
+/** The answer, when it is none that refuses. */
+async function accepted(method: Method, path: string, body?: unknown, abort?: AbortSignal): Promise<Response> {
   for (let attempt = 1; ; attempt += 1) {
     const response = await send(method, path, body, abort);
+    if (response.ok) return response;
     const text = await response.text();
-    if (response.ok) return text;
     const seconds = response.headers.get("Retry-After");
     if (response.status === 503 && seconds !== null && method === "GET" && attempt < MOST_ATTEMPTS) {
       await pause(Number(seconds) * 1000, abort);
@@ -50,6 +55,29 @@ export const getExact = async <T>(path: string, abort?: AbortSignal): Promise<T>
 
 export const get = <T>(path: string, abort?: AbortSignal): Promise<T> => request<T>("GET", path, undefined, abort);
 
+/** Calls back with each line of an answer, as it arrives. */
+export async function getLines(path: string, onLine: (line: string) => void, abort: AbortSignal): Promise<void> {
+  const { body } = await accepted("GET", path, undefined, abort);
+  if (!body) return;
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { done, value } = await reader.read().catch((error) => {
+      if (abort.aborted) throw error;
+      throw unreachable();
+    });
+    if (done) return;
+    const lines = (rest + value).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) onLine(line);
+  }
+}
+
+function unreachable(): ApiError {
+  waitForCollector();
+  return new ApiError(0, "The collector does not answer. This page continues when it does.");
+}
+
 async function send(method: Method, path: string, body: unknown, abort?: AbortSignal): Promise<Response> {
   const init: RequestInit = { method, credentials: "same-origin", cache: "no-store" };
   if (method !== "GET") init.headers = { "X-Netflow": "1" };
@@ -59,8 +87,7 @@ async function send(method: Method, path: string, body: unknown, abort?: AbortSi
     return await fetch(path, init);
   } catch (error) {
     if (abort?.aborted) throw error;
-    waitForCollector();
-    throw new ApiError(0, "The collector does not answer. This page continues when it does.");
+    throw unreachable();
   }
 }
 

@@ -35,6 +35,7 @@ export interface Colours {
   text: string;
   grid: string;
   line: string;
+  page: string;
   font: string;
 }
 
@@ -47,6 +48,7 @@ export function readColours(element: Element): Colours {
     text: colour("--text-soft"),
     grid: colour("--grid"),
     line: colour("--text"),
+    page: colour("--panel"),
     font: `12px ${style.fontFamily}`,
   };
 }

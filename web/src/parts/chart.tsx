@@ -4,6 +4,7 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import type { Span } from "../times";
 import { chartData, chartOptions, type Mirrored, readColours } from "./chart-options";
+import { drawnCharts } from "./chart-svg";
 import { ChartTip } from "./chart-tip";
 
 export interface ChartProps extends Mirrored {
@@ -24,7 +25,9 @@ export function Chart(props: ChartProps) {
   useEffect(() => {
     const element = frame.current;
     if (!element) return;
-    const options = chartOptions(props, readColours(element), {
+    const colours = readColours(element);
+    drawnCharts.set(element, { mirrored: props, label: props.label, colours });
+    const options = chartOptions(props, colours, {
       width: element.clientWidth,
       height: props.height,
       onCursor: setCursor,

@@ -1,4 +1,4 @@
-// Files that the browser saves: CSV, JSON and pictures of charts.
+// Files that the browser saves.
 
 export function save(name: string, content: Blob | string, type = "text/plain"): void {
   const blob = typeof content === "string" ? new Blob([content], { type }) : content;
@@ -20,19 +20,4 @@ function csvCell(cell: string | number | bigint | null | undefined): string {
   if (typeof cell !== "string") return String(cell ?? "");
   const harmless = /^[=+\-@\t\r]/.test(cell) ? `'${cell}` : cell;
   return /[",\r\n]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless;
-}
-
-/** The charts within an element as a picture, on the colour of the page. */
-export function saveChart(name: string, within: Element | null): void {
-  const chart = within?.querySelector("canvas");
-  if (!chart) return;
-  const picture = document.createElement("canvas");
-  picture.width = chart.width;
-  picture.height = chart.height;
-  const context = picture.getContext("2d");
-  if (!context) return;
-  context.fillStyle = getComputedStyle(document.body).backgroundColor;
-  context.fillRect(0, 0, picture.width, picture.height);
-  context.drawImage(chart, 0, 0);
-  picture.toBlob((blob) => blob && save(name, blob));
 }

@@ -1,11 +1,13 @@
 // The Billing page: what a prefix used in a month, as a statement that can be printed.
-import { useMemo } from "preact/hooks";
+import type { RefObject } from "preact";
+import { useMemo, useRef } from "preact/hooks";
 import { address, visit } from "../../address";
 import { useAnswer } from "../../api/answer";
 import { senders as loadSenders, type Remark, type Sender, type Series } from "../../api/counters";
 import { stringifyExact } from "../../api/exact-json";
 import { get, getExact } from "../../api/request";
 import { Chart } from "../../parts/chart";
+import { ChartFiles } from "../../parts/chart-files";
 import type { Mirrored } from "../../parts/chart-options";
 import { Check, Select } from "../../parts/controls";
 import { csv, save } from "../../parts/download";
@@ -58,6 +60,7 @@ function BillOf({ view, senders }: { view: View; senders: Sender[] }) {
   const samples = bill.value?.samples;
   const path = samples && samples.from < samples.to ? seriesPath(view, samples.from, samples.to) : null;
   const hours = useAnswer(path ?? "", async (abort) => (path ? get<Series>(path, abort) : undefined));
+  const chart = useRef<HTMLDivElement>(null);
   const change = (changes: Partial<View>) => visit(billingUrl({ ...view, ...changes }));
   return (
     <>
@@ -69,8 +72,8 @@ function BillOf({ view, senders }: { view: View; senders: Sender[] }) {
       {bill.value ? (
         <>
           <Statement view={view} bill={bill.value} />
-          {hours.value && <BillChart view={view} bill={bill.value} hours={hours.value} />}
-          <BillActions view={view} bill={bill.value} />
+          <div ref={chart}>{hours.value && <BillChart view={view} bill={bill.value} hours={hours.value} />}</div>
+          <BillActions view={view} bill={bill.value} chart={chart} />
         </>
       ) : (
         !bill.error && <Loading />
@@ -155,7 +158,7 @@ export function chartOf(view: View, bill: Bill, { points }: Series): Mirrored {
   };
 }
 
-function BillActions({ view, bill }: BillProps) {
+function BillActions({ view, bill, chart }: BillProps & { chart: RefObject<HTMLElement | null> }) {
   const name = `bill-${(view.prefix ?? "").replaceAll(/[/:]/g, "_")}-${view.month}`;
   const command = [
     `netflow billing ${word(view.sender)} ${view.prefix} --month ${view.month}`,
@@ -174,6 +177,7 @@ function BillActions({ view, bill }: BillProps) {
         <button type="button" onClick={() => save(`${name}.json`, stringifyExact(bill, 1), "application/json")}>
           JSON
         </button>
+        <ChartFiles name={name} within={chart} />
       </p>
       <Elsewhere same={[{ request: billingPath(view), command: command.join(" ") }]} />
     </>

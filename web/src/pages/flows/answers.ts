@@ -1,4 +1,4 @@
-// Answers about flows: /flows and /flows/series.
+// Answers about flows: /flows, /flows/top and /flows/series.
 
 export type Value = string | number | null;
 export interface Sums {
@@ -17,19 +17,23 @@ export interface Coverage {
   missing: { from?: string; until?: string; flows?: number; reason?: string }[];
   leftOut: unknown[];
 }
-export interface GroupsAnswer {
+export interface TopAnswer {
   from: string;
   to: string;
   by: string[];
-  every: string;
   rows: Group[];
   rest: Sums & { groups: number };
   total: Sums;
-  steps: { start: string; rows: Sums[]; rest: Sums }[];
   coverage: Coverage;
+}
+export interface GroupsAnswer extends TopAnswer {
+  every: string;
+  steps: { start: string; rows: Sums[]; rest: Sums }[];
 }
 export type FlowRow = Record<string, Value | Record<string, string>>;
 export interface RowsAnswer {
+  from: string;
+  to: string;
   columns: string[];
   rows: FlowRow[];
   next: string | null;

@@ -1,5 +1,6 @@
-// The filter of the Flows page: it completes words, and shows errors at their place.
+// The filter of the Flows page: it completes words, shows errors at their place, and can be saved.
 import { useEffect, useRef, useState } from "preact/hooks";
+import { forget, keep, saved } from "./saved";
 import { completions, placeOf } from "./words";
 
 interface FilterProps {
@@ -10,6 +11,7 @@ interface FilterProps {
 
 export function FilterBox({ filter, error, onChange }: FilterProps) {
   const input = useRef<HTMLInputElement>(null);
+  const words = useRef<HTMLDivElement>(null);
   const [text, setText] = useState(filter);
   const [cursor, setCursor] = useState(filter.length);
   useEffect(() => setText(filter), [filter]);
@@ -40,6 +42,11 @@ export function FilterBox({ filter, error, onChange }: FilterProps) {
           placeholder="all flows"
           onInput={read}
           onKeyUp={read}
+          onKeyDown={(event) => {
+            if (event.key !== "ArrowDown" || !words.current) return;
+            event.preventDefault();
+            words.current.querySelector("button")?.focus();
+          }}
           aria-invalid={place ? true : undefined}
           aria-describedby="filter-problem"
         />
@@ -47,9 +54,10 @@ export function FilterBox({ filter, error, onChange }: FilterProps) {
       <button type="submit" class="primary">
         Show
       </button>
+      <SavedFilters filter={filter} onChange={onChange} />
       {offered.words.length > 0 && (
         // biome-ignore lint/a11y/useSemanticElements: a fieldset cannot be laid out in a row
-        <div class="completions" role="group" aria-label="Words that fit">
+        <div ref={words} class="completions" role="group" aria-label="Words that fit">
           {offered.words.map((word) => (
             <button key={word} type="button" class="quiet" onClick={() => complete(word)}>
               {word}
@@ -59,6 +67,37 @@ export function FilterBox({ filter, error, onChange }: FilterProps) {
       )}
       <FilterProblem filter={filter} place={place ?? null} />
     </form>
+  );
+}
+
+interface SavedProps {
+  filter: string;
+  onChange: (filter: string) => void;
+}
+
+function SavedFilters({ filter, onChange }: SavedProps) {
+  const isSaved = saved.value.includes(filter);
+  return (
+    <>
+      {filter && (
+        <button type="button" onClick={() => (isSaved ? forget(filter) : keep(filter))}>
+          {isSaved ? "Forget this filter" : "Save this filter"}
+        </button>
+      )}
+      {saved.value.length > 0 && (
+        <label class="field">
+          <span class="field-label">Saved filters</span>
+          <select value={isSaved ? filter : ""} onChange={(event) => onChange(event.currentTarget.value)}>
+            <option value="">–</option>
+            {saved.value.map((text) => (
+              <option key={text} value={text}>
+                {text}
+              </option>
+            ))}
+          </select>
+        </label>
+      )}
+    </>
   );
 }
 

@@ -1,10 +1,13 @@
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import type { GroupsAnswer } from "./answers";
 import { commandOf, csvOf } from "./flows";
 import { chartOf } from "./groups";
+import { hoursOf, rowsOf } from "./hours";
+import { readText } from "./reading";
 import { flowsUrl, narrowed, readView, requestOf, stepOf } from "./view";
 import { graphOf } from "./ways";
-import { completions, placeOf } from "./words";
+import { ALL, completions, placeOf } from "./words";
 
 // These URLs are in bookmarks and tickets: a new version must read them as this one does.
 const URLS = [
@@ -12,6 +15,7 @@ const URLS = [
   "/web/flows?filter=src+net+192.0.2.0/24+and+dst+port+443&exporter=198.51.100.1&last=7d&by=srcip,dstport&sum=flows&n=20",
   "/web/flows?filter=bytes+%3E+1k&from=2026-11-28T00:00Z&to=2026-11-29T00:00Z&by=srcas,dstas&show=ways",
   "/web/flows?last=5m&show=rows&cursor=1-2-3",
+  "/web/flows?last=30d&sum=packets&show=hours&days=weekdays&tz=UTC",
 ];
 const view = (url: string) => readView(new URL(url, "http://x").searchParams);
 
@@ -41,8 +45,20 @@ test("a click adds a condition to the filter", () => {
 });
 
 test("words are completed where the cursor is", () => {
-  expect(completions("src ne", 6)).toEqual({ start: 4, words: ["net", "nexthop", "nextas"] });
+  expect(completions("src ne", 6)).toEqual({ start: 4, words: ["net", "nexthop", "nextas", "next"] });
   expect(completions("port 443 ", 9).words).toEqual([]);
+});
+
+test("all words of the grammar are completed, and no others", () => {
+  // Made from the grammar: crates/filter.
+  const document = readFileSync(new URL("../../../../docs/filter.md", import.meta.url), "utf8");
+  const rows = (document.split("## Words")[1] ?? "").matchAll(/^\| (`.*?) \|/gm);
+  const phrases = [...rows].flatMap(([, cell = ""]) =>
+    [...cell.matchAll(/`([^`]*)`/g)].map(([, phrase = ""]) => phrase),
+  );
+  const words = new Set([...phrases.flatMap((phrase) => phrase.split(" ")), "and", "or", "not"]);
+  expect(words.size).toBeGreaterThan(120);
+  expect([...ALL].sort()).toEqual([...words].sort());
 });
 
 test("the place of an error is read from its message", () => {
@@ -85,8 +101,43 @@ test("ways join what several groups share", () => {
   expect(links.map((link) => link.value)).toEqual([600, 300]);
 });
 
+test("hours without flows are zeros, and hours of the week are means", () => {
+  // Monday 22:30 until Tuesday 01:00, and what was sent on both.
+  const found = {
+    ...answer,
+    from: "2026-11-30T22:30:07.5Z",
+    to: "2026-12-01T00:59:30.25Z",
+    by: ["received/15m"],
+    rows: [
+      { key: { "received/15m": "2026-11-30T22:45:00Z" }, ...sums(7) },
+      { key: { "received/15m": "2026-12-01T00:00:00Z" }, ...sums(3) },
+      { key: { "received/15m": "2026-12-01T00:15:00Z" }, ...sums(2) },
+    ],
+  };
+  const begin = Date.parse(found.from);
+  const days = hoursOf(found, begin, "bytes", "each", true);
+  expect(days.map(({ row, hour, value }) => [row, hour, value])).toEqual([
+    ["Mon 2026-11-30", 22, 7],
+    ["Mon 2026-11-30", 23, 0],
+    ["Tue 2026-12-01", 0, 5],
+  ]);
+  expect(days[2]?.range).toEqual({ from: Date.parse("2026-12-01T00:00Z"), to: Date.parse("2026-12-01T01:00Z") });
+  const weeks = { ...found, from: "2026-11-23T22:30:00Z" };
+  const weekdays = hoursOf(weeks, Date.parse(weeks.from), "bytes", "weekdays", true);
+  expect(rowsOf(weekdays, "weekdays")[0]).toBe("Monday");
+  expect(weekdays.find(({ row, hour }) => row === "Monday" && hour === 22)).toMatchObject({ value: 7, hours: 2 });
+});
+
+test("how far a question is, in hours", () => {
+  const [from, to] = [Date.parse("2026-11-29T00:00Z"), Date.parse("2026-11-30T00:00Z")];
+  const progress = { from: "2026-11-29T00:00:00Z", percent: 50 };
+  expect(readText(progress, undefined, from, to)).toBe("12 of 24 hours are read");
+  // What is shown was read, although the whole time is only being begun.
+  expect(readText({ ...progress, percent: 0 }, "2026-11-29T20:00:00Z", from, to)).toBe("4 of 24 hours are read");
+});
+
 test("CSV has exact numbers, and no formulas", () => {
   expect(csvOf(answer)).toContain("192.0.2.1,443,1,600,1,1\r\n");
-  const rows = { columns: ["x"], rows: [{ x: "=1+1" }], next: null, coverage: answer.coverage };
+  const rows = { from: "", to: "", columns: ["x"], rows: [{ x: "=1+1" }], next: null, coverage: answer.coverage };
   expect(csvOf(rows)).toBe("x\r\n'=1+1\r\n");
 });

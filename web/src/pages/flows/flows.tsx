@@ -1,32 +1,43 @@
 // The Flows page: flows of the archive under one filter, grouped over time, as ways, or one by one.
+import { useRef, useState } from "preact/hooks";
 import { address, visit } from "../../address";
 import { useAnswer } from "../../api/answer";
-import { get } from "../../api/request";
+import { stringifyExact } from "../../api/exact-json";
+import { ChartFiles } from "../../parts/chart-files";
 import { Choice, Select } from "../../parts/controls";
 import { csv, save } from "../../parts/download";
 import { Elsewhere, word } from "../../parts/elsewhere";
 import { ErrorNotice, Loading, Notice } from "../../parts/notice";
 import { RangePicker } from "../../parts/range-picker";
-import { bothTexts, spanOf } from "../../times";
-import type { Coverage, GroupsAnswer, RowsAnswer } from "./answers";
+import { bothTexts, type Span, spanOf } from "../../times";
+import type { Coverage, GroupsAnswer, RowsAnswer, TopAnswer } from "./answers";
 import { FilterBox } from "./filter-box";
 import { Groups } from "./groups";
+import { Hours } from "./hours";
+import { type Progress, partText, readInLines, readText } from "./reading";
 import { Rows } from "./rows";
 import { flowsUrl, GROUPS, narrowed, readView, requestOf, type Shown, SUMS, type View } from "./view";
 import { Ways } from "./ways";
 import { placeOf } from "./words";
 
+type AnyAnswer = GroupsAnswer | TopAnswer | RowsAnswer;
 interface Loaded {
   path: string;
   view: View;
-  answer: GroupsAnswer | RowsAnswer;
+  span: Span;
+  answer: AnyAnswer;
+  /** Whether it is about the newest part of the time only. */
+  isPart: boolean;
 }
 
 export function FlowsPage() {
   const view = readView(address.value.searchParams);
-  const loaded = useAnswer(flowsUrl(view), async (abort): Promise<Loaded> => {
-    const path = requestOf(view, Date.now());
-    return { path, view, answer: await get<GroupsAnswer | RowsAnswer>(path, abort) };
+  const [progress, setProgress] = useState<Progress | null>(null);
+  const loaded = useAnswer<Loaded>(flowsUrl(view), async (abort, onPart) => {
+    setProgress(null);
+    const [path, span] = [requestOf(view, Date.now()), spanOf(view.range)];
+    const shown = (answer: AnyAnswer, isPart: boolean) => ({ path, view, span, answer, isPart });
+    return shown(await readInLines<AnyAnswer>(path, setProgress, (part) => onPart(shown(part, true)), abort), false);
   });
   const change = (changes: Partial<View>) => visit(flowsUrl({ ...view, cursor: null, ...changes }));
   const elsewhere = loaded.error && !placeOf(loaded.error.message) ? loaded.error : undefined;
@@ -40,12 +51,20 @@ export function FlowsPage() {
       </div>
       <ErrorNotice error={elsewhere} />
       {loaded.loading && (
-        <p class="actions" role="status">
-          Reading the archive …{" "}
-          <button type="button" onClick={loaded.stop}>
-            Stop
-          </button>
-        </p>
+        <Reading
+          progress={progress}
+          part={loaded.value?.isPart ? loaded.value : undefined}
+          view={view}
+          onStop={loaded.stop}
+        />
+      )}
+      {loaded.stopped && (
+        <Notice kind="warning">
+          Stopped.{" "}
+          {loaded.value?.isPart
+            ? `Shown is ${partText(loaded.value.answer.from, loaded.value.answer.to)} of the time.`
+            : ""}
+        </Notice>
       )}
       {loaded.value && !loaded.error ? <FlowsAnswer loaded={loaded.value} onChange={change} /> : null}
       {!loaded.value && loaded.loading && <Loading />}
@@ -53,9 +72,37 @@ export function FlowsPage() {
   );
 }
 
+interface ReadingProps {
+  progress: Progress | null;
+  part: Loaded | undefined;
+  view: View;
+  onStop: (() => void) | undefined;
+}
+
+/** How far the answer is; a part of it may be shown already. */
+function Reading({ progress, part, view, onStop }: ReadingProps) {
+  const { from, to } = part?.span ?? spanOf(view.range);
+  return (
+    <p class="actions reading" role="status">
+      Reading the archive …{" "}
+      {progress && (
+        <>
+          <progress max={100} value={progress.percent} aria-label="Read" />
+          <span>{readText(progress, part?.answer.from, from, to)}</span>
+        </>
+      )}
+      {part && <span>Shown is {partText(part.answer.from, part.answer.to)}.</span>}
+      <button type="button" onClick={onStop}>
+        Stop
+      </button>
+    </p>
+  );
+}
+
 const SHOWN_TEXTS: { value: Shown; text: string; title: string }[] = [
   { value: "groups", text: "groups", title: "Groups over time" },
   { value: "ways", text: "ways", title: "From column to column, as a Sankey diagram" },
+  { value: "hours", text: "hours", title: "Hours of the day, as a heat map" },
   { value: "rows", text: "flows", title: "Flows one by one" },
 ];
 const GROUPINGS = [
@@ -76,7 +123,7 @@ function FlowControls({ view, onChange }: { view: View; onChange: (change: Parti
   return (
     <div class="controls">
       <Choice label="Shown" value={view.shown} options={SHOWN_TEXTS} onChange={(shown) => onChange({ shown })} />
-      {view.shown !== "rows" && (
+      {view.shown !== "rows" && view.shown !== "hours" && (
         <>
           <label class="field">
             <span class="field-label">Group by columns</span>
@@ -93,18 +140,20 @@ function FlowControls({ view, onChange }: { view: View; onChange: (change: Parti
             ))}
           </datalist>
           <Select
-            label="Largest by"
-            value={view.sum}
-            options={SUMS.map((value) => ({ value, text: value }))}
-            onChange={(sum) => onChange({ sum })}
-          />
-          <Select
             label="Groups"
             value={String(view.groups)}
             options={GROUPS.map((value) => ({ value: String(value), text: String(value) }))}
             onChange={(groups) => onChange({ groups: Number(groups) })}
           />
         </>
+      )}
+      {view.shown !== "rows" && (
+        <Select
+          label={view.shown === "hours" ? "By" : "Largest by"}
+          value={view.sum}
+          options={SUMS.map((value) => ({ value, text: value }))}
+          onChange={(sum) => onChange({ sum })}
+        />
       )}
       {view.exporter && (
         <button type="button" onClick={() => onChange({ exporter: null })}>
@@ -117,31 +166,41 @@ function FlowControls({ view, onChange }: { view: View; onChange: (change: Parti
 
 function FlowsAnswer({ loaded, onChange }: { loaded: Loaded; onChange: (change: Partial<View>) => void }) {
   const { view, answer, path } = loaded;
+  const shown = useRef<HTMLDivElement>(null);
   return (
     <>
       <CoverageNotice coverage={answer.coverage} view={view} />
-      {"columns" in answer ? (
-        <Rows answer={answer} onNext={(cursor) => onChange({ cursor })} />
-      ) : view.shown === "ways" ? (
-        <Ways answer={answer} sum={view.sum} />
-      ) : (
-        <Groups
-          answer={answer}
-          sum={view.sum}
-          onPick={(column, value) => onChange({ filter: narrowed(view.filter, column, value) })}
-          onZoom={(range) => onChange({ range })}
-        />
-      )}
+      <div ref={shown}>
+        <Answer loaded={loaded} onChange={onChange} />
+      </div>
       <p class="actions">
         <button type="button" onClick={() => save("flows.csv", csvOf(answer), "text/csv")}>
           CSV
         </button>
-        <button type="button" onClick={() => save("flows.json", JSON.stringify(answer, null, 1), "application/json")}>
+        <button type="button" onClick={() => save("flows.json", stringifyExact(answer, 1), "application/json")}>
           JSON
         </button>
+        {view.shown !== "rows" && <ChartFiles name="flows" within={shown} />}
       </p>
       <Elsewhere same={[{ request: path, command: commandOf(path) }]} />
     </>
+  );
+}
+
+function Answer({ loaded, onChange }: { loaded: Loaded; onChange: (change: Partial<View>) => void }) {
+  const { view, span, answer, isPart } = loaded;
+  const from = isPart ? span.from : Date.parse(answer.from);
+  if ("columns" in answer) return <Rows answer={answer} isPart={isPart} onNext={(cursor) => onChange({ cursor })} />;
+  if (!("steps" in answer)) return <Hours answer={answer} view={view} from={from} onChange={onChange} />;
+  if (view.shown === "ways") return <Ways answer={answer} sum={view.sum} />;
+  return (
+    <Groups
+      answer={answer}
+      from={from}
+      sum={view.sum}
+      onPick={(column, value) => onChange({ filter: narrowed(view.filter, column, value) })}
+      onZoom={(range) => onChange({ range })}
+    />
   );
 }
 
@@ -173,7 +232,7 @@ export function commandOf(path: string): string {
   return ["netflow flows", ...options, `-n ${parameters.get("n")}`, ...(filter ? [word(filter)] : [])].join(" ");
 }
 
-export function csvOf(answer: GroupsAnswer | RowsAnswer): string {
+export function csvOf(answer: AnyAnswer): string {
   if ("columns" in answer) {
     const line = (row: RowsAnswer["rows"][number]) =>
       answer.columns.map((column) => (typeof row[column] === "object" ? "" : (row[column] ?? "")));

@@ -14,13 +14,15 @@ const UNIT_TEXT: Record<Sum, string> = { bytes: "bit/s", packets: "packets/s", f
 
 interface GroupsProps {
   answer: GroupsAnswer;
+  /** When the whole time begins, of which the answer may be a part. */
+  from: number;
   sum: Sum;
   onPick: (column: string, value: string | number) => void;
   onZoom: (range: Range) => void;
 }
 
-export function Groups({ answer, sum, onPick, onZoom }: GroupsProps) {
-  const chart = useMemo(() => chartOf(answer, sum), [answer, sum]);
+export function Groups({ answer, from, sum, onPick, onZoom }: GroupsProps) {
+  const chart = useMemo(() => chartOf(answer, sum, from), [answer, sum, from]);
   const seconds = (Date.parse(answer.to) - Date.parse(answer.from)) / 1000;
   return (
     <>
@@ -37,9 +39,9 @@ export function Groups({ answer, sum, onPick, onZoom }: GroupsProps) {
 }
 
 /** All steps of the range: those without flows are left out in the answer. */
-export function chartOf(answer: GroupsAnswer, sum: Sum): Mirrored {
+export function chartOf(answer: GroupsAnswer, sum: Sum, begin = Date.parse(answer.from)): Mirrored {
   const length = lengthOf(answer.every) ?? MINUTE;
-  const [from, end] = [Math.floor(Date.parse(answer.from) / length) * length, Date.parse(answer.to)];
+  const [from, end] = [Math.floor(begin / length) * length, Date.parse(answer.to)];
   const starts = Array.from(
     { length: Math.max(1, Math.ceil((end - from) / length)) },
     (_, step) => from + step * length,

@@ -8,7 +8,14 @@ const TIMES = new Set(["received", "exported", "start", "end"]);
 const SUMS = new Set(["bytes", "packets", "flows", "revbytes", "revpackets"]);
 const TEXTS = new Set(["srcip", "dstip", "exporter", "nexthop"]);
 
-export function Rows({ answer, onNext }: { answer: RowsAnswer; onNext: (cursor: string) => void }) {
+interface RowsProps {
+  answer: RowsAnswer;
+  /** Whether only the newest part of the time was read. */
+  isPart: boolean;
+  onNext: (cursor: string) => void;
+}
+
+export function Rows({ answer, isPart, onNext }: RowsProps) {
   const columns = answer.columns.filter((column) =>
     answer.rows.some((row) => row[column] !== null && row[column] !== 0),
   );
@@ -25,7 +32,7 @@ export function Rows({ answer, onNext }: { answer: RowsAnswer; onNext: (cursor: 
           cell: (row: FlowRow) => cellOf(row, column),
         }))}
       />
-      {answer.next && (
+      {answer.next && !isPart && (
         <p class="actions">
           <button type="button" onClick={() => answer.next && onNext(answer.next)}>
             Older flows

@@ -2,7 +2,7 @@
 import { oneOf, query } from "../../address";
 import { lengthOf, minuteText, type Range, rangeParameters, readRange, spanOf } from "../../times";
 
-export const SHOWN = ["groups", "ways", "rows"] as const;
+export const SHOWN = ["groups", "ways", "hours", "rows"] as const;
 export type Shown = (typeof SHOWN)[number];
 export const SUMS = ["bytes", "packets", "flows"] as const;
 export type Sum = (typeof SUMS)[number];
@@ -19,7 +19,13 @@ export interface View {
   shown: Shown;
   /** Where the rows begin that are shown. */
   cursor: string | null;
+  /** The rows of hours: each day, or the mean of each day of the week. */
+  days: Days;
+  /** Whether hours are those of UTC. */
+  utc: boolean;
 }
+export const DAYS = ["each", "weekdays"] as const;
+export type Days = (typeof DAYS)[number];
 export const GROUPS = [10, 20, 50] as const;
 
 export function readView(parameters: URLSearchParams): View {
@@ -33,6 +39,8 @@ export function readView(parameters: URLSearchParams): View {
     groups: GROUPS.find((allowed) => allowed === groups) ?? 10,
     shown: oneOf(parameters.get("show"), SHOWN),
     cursor: parameters.get("cursor"),
+    days: oneOf(parameters.get("days"), DAYS),
+    utc: parameters.get("tz") === "UTC",
   };
 }
 
@@ -46,8 +54,13 @@ export function flowsUrl(view: View): string {
     n: view.groups === 10 ? null : view.groups,
     show: view.shown === "groups" ? null : view.shown,
     cursor: view.cursor,
+    days: view.days === "each" ? null : view.days,
+    tz: view.utc ? "UTC" : null,
   })}`;
 }
+
+/** Hours of the zone begin at these times, whatever its offset. */
+export const HOURS = new Date().getTimezoneOffset() % 60 === 0 ? "received/1h" : "received/15m";
 
 const STEPS = ["1s", "5s", "10s", "30s", "1m", "5m", "15m", "30m", "1h", "6h", "1d"];
 const MOST_STEPS = 360;
@@ -69,6 +82,7 @@ export function requestOf(view: View, now: number): string {
   const { from, to } = spanOf(view.range, now);
   const what = { filter: view.filter, exporter: view.exporter, ...timesOf(view.range, now) };
   if (view.shown === "rows") return `/flows${query({ ...what, n: 100, names: 1, cursor: view.cursor })}`;
+  if (view.shown === "hours") return `/flows/top${query({ ...what, by: HOURS, n: 10_000 })}`;
   const every = stepOf(to - from);
   return `/flows/series${query({ ...what, by: view.by, sum: view.sum === "bytes" ? null : view.sum, n: view.groups, every, names: 1 })}`;
 }

@@ -32,7 +32,7 @@ export function Ways({ answer, sum }: { answer: GroupsAnswer; sum: Sum }) {
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, also by keys */}
       <section class="ways-frame" tabIndex={0} aria-label={`Ways by ${answer.by.join(", ")}`}>
         <svg
-          class="ways"
+          class="ways picture"
           viewBox={`0 -18 ${WIDTH} ${height + 24}`}
           role="img"
           aria-label={`Ways by ${answer.by.join(", ")}`}
@@ -123,7 +123,7 @@ function NodeBox({ node, last }: { node: Node; last: number }) {
     <g>
       <rect class={`ways-node ways-node-${node.column}`} x={x0} y={y0} width={x1 - x0} height={Math.max(1, y1 - y0)} />
       <text x={atEnd ? x0 - 6 : x1 + 6} y={(y0 + y1) / 2} dy="0.35em" text-anchor={atEnd ? "end" : "start"}>
-        {label} <tspan class="ways-value">{rounded(node.value ?? 0)}</tspan>
+        <tspan unicode-bidi="isolate">{label}</tspan> <tspan class="ways-value">{rounded(node.value ?? 0)}</tspan>
       </text>
     </g>
   );

@@ -1,12 +1,14 @@
-// Words of filters, for completion: docs/filter.md has what they mean.
+// Words of filters, for completion: docs/filter.md, which is made from the grammar, has what they mean. A test compares both.
 const WORDS =
   "and or not host net src dst port portrange proto tcp udp icmp icmp6 gre esp as if mask mac vlan vrf router ipv4 ipv6 " +
-  "bytes packets flows revbytes revpackets rate duration bps pps bpp dscp ecn received exported exporter domain version kind " +
-  "srcip dstip srcport dstport srcas dstas srcmask dstmask inif outif direction nexthop bgpnexthop nextas invrf outvrf " +
-  "fwdstatus sampler start end endreason tcpflags flags tos ttl icmptype icmpcode fragid fragoffset flowlabel srcmac dstmac " +
-  "srcvlan dstvlan innervlan etype mplslabel natsrcip natdstip natsrcport natdstport natevent fwevent app innersrcip innerdstip " +
-  "innersrcport innerdstport innerproto vni in any";
-const ALL = WORDS.split(" ");
+  "bytes packets flows revbytes revpackets rate duration bps pps bpp dscp ecn received exported exporter domain version " +
+  "kind srcip dstip srcport dstport srcas dstas srcmask dstmask inif outif direction nexthop bgpnexthop nextas invrf " +
+  "outvrf fwdstatus sampler start end endreason tcpflags flags tos ttl icmptype icmpcode fragid fragoffset flowlabel " +
+  "srcmac dstmac srcvlan dstvlan innervlan etype mplslabel natsrcip natdstip natsrcport natdstport natevent fwevent app " +
+  "innersrcip innerdstip innersrcport innerdstport innerproto vni in any inet inet6 igmp ipip egp igp dccp rsvp ah icmpv6 " +
+  "eigrp ospf pim vrrp l2tp sctp ip country ether nat xip xport tun next hop bgpnext bgp pkts out octets flowrate fwdstat " +
+  "revtcpflags icmp-type icmp-code mpls label portstart portend event asa srcasfrom dstasfrom srccountry dstcountry";
+export const ALL = WORDS.split(" ");
 const MOST = 8;
 
 /** The word at the cursor, and the words that it may become. */

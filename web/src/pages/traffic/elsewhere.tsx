@@ -1,7 +1,8 @@
 // The numbers of the Traffic page outside it: as files, as requests and as commands.
 import type { RefObject } from "preact";
 import { stringifyExact } from "../../api/exact-json";
-import { csv, save, saveChart } from "../../parts/download";
+import { ChartFiles } from "../../parts/chart-files";
+import { csv, save } from "../../parts/download";
 import { type Same, word } from "../../parts/elsewhere";
 import { minuteText } from "../../times";
 import { COUNTERS, type Unit } from "../../units";
@@ -50,9 +51,7 @@ export function Downloads({ traffic, rows, total, chart }: DownloadsProps) {
       <button type="button" onClick={json}>
         JSON
       </button>
-      <button type="button" onClick={() => saveChart(`${name}.png`, chart.current)}>
-        PNG
-      </button>
+      <ChartFiles name={name} within={chart} />
     </p>
   );
 }
