@@ -58,7 +58,7 @@ pub(crate) enum Command {
     /// Checks the backup first. The replaced database is kept. If the command is interrupted, either nothing has changed, or
     /// the next start of the collector finishes it.
     Restore(restore::Arguments),
-    /// Print the effective settings and where each comes from
+    /// Print the effective settings and where each comes from, or import a configuration of netflow.io
     Config(config::Arguments),
     /// Verify that the collector can start with its configuration, without starting it
     #[command(after_help = check_config::EXAMPLES)]
@@ -107,7 +107,7 @@ impl Command {
             Self::Archive(command) => command.run(&load(config)?.config),
             Self::Backup(arguments) => backup::run(&load(config)?.config, &arguments),
             Self::Restore(arguments) => restore::run(&load(config)?.config, &arguments),
-            Self::Config(arguments) => config::run(&load(config)?, &arguments),
+            Self::Config(arguments) => config::run(|| load(config), &arguments),
             Self::CheckConfig => check_config::run(&load(config)?),
             Self::PackageFiles(arguments) => package_files::run(&arguments),
             Self::Senders(arguments) => ask::senders::run(&load(config)?.config, arguments),

@@ -17,6 +17,8 @@
 //! | `config/source.rs` | a file or the environment to keys with values |
 //! | `config/interface_settings.rs` | what interfaces of routers are called, and whose SNMP agents are asked |
 //! | `config/mapping.rs` | what the collector, its journal and the stores get of it |
+//! | `config/original.rs` | the settings of netflow.io, and what they are here |
+//! | `config/hocon.rs` | the format of its files |
 //! | `config/origin_settings.rs` | who is asked for the AS of an address |
 //! | `config/queues.rs` | the settings of the spool, the log and the journal |
 //! | `config/error.rs` | everything that is wrong, each with its place |
@@ -25,11 +27,13 @@ mod archive;
 mod bmp;
 pub(crate) mod document;
 mod error;
+pub(crate) mod hocon;
 mod http;
 mod interface_settings;
 mod key;
 mod mapping;
 mod origin_settings;
+mod original;
 mod queues;
 mod reference;
 mod registered;
@@ -60,6 +64,7 @@ pub(crate) use interface_settings::SnmpSettings;
 use journal::Sync;
 pub(crate) use key::Key;
 pub(crate) use origin_settings::OriginSettings;
+pub(crate) use original::import;
 use queues::{Journal, Log, Spool};
 pub(crate) use reference::KEYS;
 use registered::Senders;

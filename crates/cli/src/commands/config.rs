@@ -1,4 +1,7 @@
-//! `netflow config`: the effective settings and where each comes from. Secrets are never shown.
+//! `netflow config`: the effective settings and where each comes from. Secrets are never shown. `netflow config import` is in
+//! its own file.
+
+mod import;
 
 use std::io::Write;
 
@@ -8,14 +11,36 @@ use crate::config::{KEYS, Key, Loaded, Origin};
 use crate::exit_code::{ExitCode, Failure};
 use crate::output;
 
-/// The output options.
+/// The action.
 #[derive(clap::Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "\
 Examples:
   netflow config
   netflow config --changed
-  netflow config --json | jq '.[\"http.listen\"].value'")]
+  netflow config --json | jq '.[\"http.listen\"].value'
+  netflow config import application.conf > netflow.toml")]
 pub(crate) struct Arguments {
+    #[command(subcommand)]
+    action: Option<Action>,
+    #[command(flatten)]
+    shown: Shown,
+}
+
+/// What is done.
+#[derive(clap::Subcommand, Debug)]
+enum Action {
+    /// Print the effective settings and where each comes from (default)
+    Show(Shown),
+    /// Convert a configuration of netflow.io (HOCON) to TOML, and print it
+    ///
+    /// What has no equivalent becomes a comment with the reason. Files that it includes are not read.
+    Import(import::Arguments),
+}
+
+/// The output options.
+#[derive(clap::Args, Debug)]
+struct Shown {
     /// Print one JSON object with the value, origin and default of each key
     #[arg(long)]
     json: bool,
@@ -27,8 +52,17 @@ pub(crate) struct Arguments {
 /// Shown for a secret that is set.
 const HIDDEN: &str = "(hidden)";
 
+/// Prints settings, or a converted file; only for the former a configuration must be valid.
+pub(crate) fn run(load: impl FnOnce() -> Result<Loaded, Failure>, arguments: &Arguments) -> Result<ExitCode, Failure> {
+    match &arguments.action {
+        None => show(&load()?, &arguments.shown),
+        Some(Action::Show(shown)) => show(&load()?, shown),
+        Some(Action::Import(arguments)) => import::run(arguments),
+    }
+}
+
 /// Prints one line of TOML per setting, followed by its origin; or JSON.
-pub(crate) fn run(loaded: &Loaded, arguments: &Arguments) -> Result<ExitCode, Failure> {
+fn show(loaded: &Loaded, arguments: &Shown) -> Result<ExitCode, Failure> {
     let keys: Vec<&Key> =
         KEYS.iter().filter(|key| !arguments.changed || loaded.origins.contains_key(key.name)).collect();
     let text = if arguments.json { as_json(loaded, &keys) } else { as_toml(loaded, &keys) };

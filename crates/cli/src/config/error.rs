@@ -36,8 +36,9 @@ impl Problem {
         let line = text.get(start..).unwrap_or_default().lines().next().unwrap_or_default();
         let indent = text.get(start..span.start).unwrap_or_default().chars().count();
         let mut shown = format!("{}:{number}:{}: {message}", path.display(), indent + 1);
-        // A line with a key must not appear in a log.
-        if !line.to_lowercase().contains("key") && !message.contains("admin.") {
+        // A line with a key or a password must not appear in a log.
+        let may_be_secret = ["key", "pass"].iter().any(|word| line.to_lowercase().contains(word));
+        if !may_be_secret && !message.contains("admin.") {
             let marked = text.get(span).unwrap_or_default().lines().next().unwrap_or_default();
             let marks = "^".repeat(marked.chars().count().max(1));
             let margin = " ".repeat(number.to_string().len());

@@ -29,15 +29,7 @@ impl Key {
     /// The environment variable that sets it: `NETFLOW__`, then section and key in capitals with two underscores
     /// between them and one between words. `netflow.calculateSamples` is `NETFLOW__NETFLOW__CALCULATE_SAMPLES`.
     pub(crate) fn variable(&self) -> String {
-        let mut name = ENVIRONMENT_PREFIX.to_owned();
-        for letter in self.name.chars() {
-            match letter {
-                '.' => name.push_str("__"),
-                letter if letter.is_ascii_uppercase() => name.extend(['_', letter]),
-                letter => name.push(letter.to_ascii_uppercase()),
-            }
-        }
-        name
+        variable(self.name)
     }
 
     /// Its default, as written in a file.
@@ -57,6 +49,19 @@ impl Key {
     pub(crate) fn literal(&self, config: &Config) -> Option<String> {
         (self.value)(&mut config.clone()).literal()
     }
+}
+
+/// The environment variable of a key with this name.
+pub(super) fn variable(key: &str) -> String {
+    let mut name = ENVIRONMENT_PREFIX.to_owned();
+    for letter in key.chars() {
+        match letter {
+            '.' => name.push_str("__"),
+            letter if letter.is_ascii_uppercase() => name.extend(['_', letter]),
+            letter => name.push(letter.to_ascii_uppercase()),
+        }
+    }
+    name
 }
 
 pub(super) fn section(path: &str) -> Option<&str> {

@@ -47,6 +47,8 @@ impl Storage {
 impl Words for Storage {
     const WORDS: &'static [(&'static str, Self)] =
         &[("sqlite", Self::Sqlite), ("redis", Self::Redis), ("cassandra", Self::Cassandra)];
+    /// Cassandra is "cql" in netflow.io.
+    const ALIASES: &'static [(&'static str, Self)] = &[("cql", Self::Cassandra)];
 }
 
 const TEMPLATE_TIMES: RangeInclusive<Duration> = seconds(SECOND, 366 * DAY);

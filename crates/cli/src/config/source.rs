@@ -10,8 +10,8 @@ use toml::de::{DeString, DeTable, DeValue};
 use super::Config;
 use super::error::Problem;
 use super::key::{ENVIRONMENT_PREFIX, Key};
-use super::reference;
 use super::value::{Content, Member, Value};
+use super::{original, reference};
 
 /// Where a value that is not the default comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,8 +70,10 @@ pub(super) fn apply_environment(
 }
 
 fn apply_variable(name: &str, value: OsString, config: &mut Config, origins: &mut Origins) -> Result<(), String> {
-    let key = reference::find_variable(name)
-        .ok_or_else(|| format!("unknown variable {name}{}", reference::variable_suggestion(name)))?;
+    let key = reference::find_variable(name).ok_or_else(|| {
+        let end = original::variable_reason(name).unwrap_or_else(|| reference::variable_suggestion(name));
+        format!("unknown variable {name}{end}")
+    })?;
     let text = value.into_string().map_err(|_| format!("{name} is not UTF-8 text"))?;
     let span = 0..text.len();
     origins.insert(key.name, Origin::Environment);
@@ -106,7 +108,8 @@ impl FileSettings<'_> {
             Ok(table) => self.walk("", table.get_ref()),
             Err(error) => {
                 let span = error.span().unwrap_or_default();
-                self.problems.push(Problem::in_file(self.path, self.text, span, error.message()));
+                let message = format!("{}{}", error.message(), original::hocon_hint(self.path, self.text));
+                self.problems.push(Problem::in_file(self.path, self.text, span, &message));
             }
         }
     }
@@ -128,7 +131,10 @@ impl FileSettings<'_> {
                 (None, _) if reference::is_section(&path) => {
                     format!("{path} is a section: write [{path}] and its keys below")
                 }
-                (None, _) => format!("unknown key '{path}'{}", reference::suggestion(&path)),
+                (None, _) => {
+                    let end = original::reason(&path).unwrap_or_else(|| reference::suggestion(&path));
+                    format!("unknown key '{path}'{end}")
+                }
             };
             self.problems.push(Problem::in_file(self.path, self.text, name.span(), &problem));
         }

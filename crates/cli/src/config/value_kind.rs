@@ -189,6 +189,8 @@ pub(crate) trait Choice {
 pub(super) trait Words: Copy + PartialEq + 'static {
     /// Each word and its value.
     const WORDS: &'static [(&'static str, Self)];
+    /// Other words that are read.
+    const ALIASES: &'static [(&'static str, Self)] = &[];
 }
 
 impl<T: Words> Choice for T {
@@ -201,6 +203,7 @@ impl<T: Words> Choice for T {
     }
 
     fn choose(&mut self, value: &Value) -> Result<(), Misfit> {
-        put(self, value.one_of(T::WORDS))
+        let alias = value.text().ok().and_then(|text| T::ALIASES.iter().find(|(name, _)| *name == text));
+        put(self, alias.map_or_else(|| value.one_of(T::WORDS), |(_, choice)| Ok(*choice)))
     }
 }

@@ -23,7 +23,9 @@ const CALLS: &[(&str, &[&str])] = &[
     ("backup", &[BACKUP]),
     ("billing", &["127.0.0.1", "192.0.2.0/24"]),
     ("check-config", &[]),
-    ("config", &[]),
+    // Nothing, of the standard input.
+    ("config import", &["-"]),
+    ("config show", &[]),
     ("curl", &["GET", "/status"]),
     ("decode", &["capture.pcap"]),
     ("doctor", &["192.0.2.77"]),
@@ -62,6 +64,7 @@ const BACKUP: &str = "backup";
 const MORE_CALLS: &[(&str, &[&str])] = &[
     ("--help", &[]),
     ("--version", &[]),
+    ("config", &[]),
     ("help", &["store"]),
     ("package-files", &["files"]),
     ("no-such-command", &[]),
