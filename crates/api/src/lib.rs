@@ -52,6 +52,7 @@ mod routes;
 mod selected;
 mod server;
 mod store_probe;
+mod subject;
 mod turns;
 mod work_turns;
 

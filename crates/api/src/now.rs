@@ -14,7 +14,7 @@ use accounting::direction::Direction;
 use accounting::field::{Field, Name};
 use accounting::period::Minute;
 use accounting::range::Range;
-use flow::{Counters, Prefix, Timestamp};
+use flow::{Counters, Timestamp};
 use serde::Serialize;
 use storage::{Answers, Question, Sender, Store};
 use tokio::sync::Mutex;
@@ -24,6 +24,7 @@ use view::{Exporter, Unknown, View};
 use crate::Api;
 use crate::diagnosis::Diagnosis;
 use crate::error::Error;
+use crate::subject::outermost;
 
 /// How old a picture is at most.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(5);
@@ -189,7 +190,12 @@ impl Kept {
         let range = Range { from: minute, to: minute.saturating_add(1) };
         let tables = TableSet::of_field(Field::All);
         let monitored = self.senders.iter().flat_map(|sender| {
-            outermost(&sender.prefixes).map(|prefix| Question { range, sender: sender.address, prefix, tables })
+            outermost(sender.prefixes.iter().copied()).map(|prefix| Question {
+                range,
+                sender: sender.address,
+                prefix,
+                tables,
+            })
         });
         let questions: Vec<_> = monitored.take(PREFIXES).collect();
         let senders: Vec<_> = questions.iter().map(|question| question.sender).collect();
@@ -280,34 +286,5 @@ impl Kept {
             (all > 0).then(|| 100.0 * lost as f64 / all as f64)
         });
         shares.max_by(f64::total_cmp)
-    }
-}
-
-/// Of sorted prefixes those that are in no other: their counters include those of the prefixes in them.
-fn outermost(prefixes: &[Prefix]) -> impl Iterator<Item = Prefix> {
-    let mut around: Option<Prefix> = None;
-    prefixes.iter().copied().filter(move |prefix| {
-        // A prefix is before those in it, and everything between is in it, too.
-        let is_inside = around.is_some_and(|around| around.contains(prefix.address()));
-        if !is_inside {
-            around = Some(*prefix);
-        }
-        !is_inside
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn prefixes_in_others_are_not_counted_twice() {
-        let prefixes: Vec<Prefix> = ["10.0.0.0/8", "10.1.0.0/16", "192.0.2.0/24", "::/0", "2001:db8::/32"]
-            .iter()
-            .map(|text| text.parse().unwrap())
-            .collect();
-        assert!(prefixes.is_sorted(), "as those of senders are");
-        let found: Vec<_> = outermost(&prefixes).map(|prefix| prefix.to_string()).collect();
-        assert_eq!(found, ["10.0.0.0/8", "192.0.2.0/24", "::/0"]);
     }
 }

@@ -14,7 +14,7 @@ use accounting::range::Range;
 use accounting::zone::{Zone, ZoneError};
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
-use flow::{Counters, Networks, Prefix};
+use flow::{Counters, Networks, Prefix, PrefixSelection};
 use questions::Words;
 use tap::Filter;
 
@@ -22,6 +22,7 @@ use crate::Api;
 use crate::auth::KeySenders;
 use crate::error::Error;
 use crate::json::{JsonPath, Quoted, nearest, unknown_key};
+use crate::subject::Prefixes;
 
 /// The parameters of a query.
 pub(crate) struct Parameters {
@@ -111,6 +112,16 @@ impl Parameters {
         let prefix = self.read("prefix")?;
         let prefix = prefix.ok_or_else(|| problem("prefix", "is missing: add prefix=172.16.1.0/24 to the query"))?;
         monitorable(prefix, JsonPath::Key(&JsonPath::Root, "prefix"))
+    }
+
+    /// The prefixes, which are required.
+    pub(crate) fn prefixes(&self) -> Result<Prefixes, Error> {
+        let missing = || problem("prefix", "is missing: add prefix=172.16.1.0/24 to the query, or prefix=all");
+        let selection: PrefixSelection = self.read("prefix")?.ok_or_else(missing)?;
+        if let Some(prefix) = selection.single() {
+            monitorable(prefix, JsonPath::Key(&JsonPath::Root, "prefix"))?;
+        }
+        Prefixes::of(selection, &self.networks)
     }
 
     /// One of several words; `None` when it is absent.

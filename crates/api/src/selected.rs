@@ -33,6 +33,8 @@ pub(crate) struct Parts {
     pub(crate) is_group: bool,
     /// By address.
     pub(crate) senders: Vec<IpAddr>,
+    /// The prefixes of theirs whose counters are in the answer; those of each are sorted.
+    pub(crate) prefixes: Vec<(IpAddr, Prefix)>,
     /// Those that counted something in the time of the question.
     pub(crate) counted: BTreeSet<IpAddr>,
 }
@@ -102,6 +104,11 @@ impl Selected {
         self.senders.len()
     }
 
+    /// The senders with their prefixes.
+    pub(crate) fn senders(&self) -> &[Sender] {
+        &self.senders
+    }
+
     pub(crate) fn addresses(&self) -> impl Iterator<Item = IpAddr> + use<'_> {
         self.senders.iter().map(|sender| sender.address)
     }
@@ -109,7 +116,7 @@ impl Selected {
     /// Refuses a question that reads this many parts of each sender, if that is too much for a group. `most` is what one of a
     /// single sender may read.
     pub(crate) fn limit(&self, parts: usize, of: &str, most: usize) -> Result<(), Error> {
-        let (all, most) = (parts.saturating_mul(self.len()), most.saturating_mul(MOST_TIMES));
+        let (all, most) = (parts.saturating_mul(self.len()), most_of_several(most));
         if self.len() == 1 || all <= most {
             return Ok(());
         }
@@ -123,8 +130,9 @@ impl Selected {
     pub(crate) fn parts(&self, prefix: Prefix, counted: BTreeSet<IpAddr>) -> Parts {
         let takes_part =
             |sender: &&Sender| !self.is_group || sender.prefixes.contains(&prefix) || counted.contains(&sender.address);
-        let senders = self.senders.iter().filter(takes_part).map(|sender| sender.address).collect();
-        Parts { is_group: self.is_group, senders, counted }
+        let senders: Vec<_> = self.senders.iter().filter(takes_part).map(|sender| sender.address).collect();
+        let prefixes = senders.iter().map(|sender| (*sender, prefix)).collect();
+        Parts { is_group: self.is_group, senders, prefixes, counted }
     }
 
     /// Fails when none of them monitors the prefix: for answers without counters, which are right for a monitored prefix.
@@ -147,6 +155,11 @@ impl Selected {
             "{prefix} is not a monitored prefix of {of} and has no counters for that time; {their} prefixes are: {listed}"
         )))
     }
+}
+
+/// How much of the store a question about several counters may read, if one about a single one may read `most`.
+pub(crate) const fn most_of_several(most: usize) -> usize {
+    most.saturating_mul(MOST_TIMES)
 }
 
 impl Parts {

@@ -9,6 +9,7 @@
 //! | [`protocol`] | the export protocols by version |
 //! | [`timestamp`] | points in time, nanoseconds since the Unix epoch |
 //! | [`prefix`] | monitored prefixes, strict about host bits |
+//! | [`prefix_selection`] | of which prefixes a question is |
 //! | [`network`] | networks of the operator: prefixes with names |
 //! | [`sender_settings`] | what an operator states about one sender |
 //! | [`sender_name`] | what a router is called |
@@ -26,6 +27,7 @@ pub mod flush;
 pub mod network;
 pub mod origin;
 pub mod prefix;
+pub mod prefix_selection;
 pub mod protocol;
 pub mod record;
 pub mod sender_name;
@@ -41,6 +43,7 @@ pub use flush::{Counted, FlushNumber, WriterId};
 pub use network::{CountedBy, Network, NetworkError, Networks};
 pub use origin::{AsSource, Country};
 pub use prefix::{Prefix, PrefixError};
+pub use prefix_selection::{PrefixSelection, PrefixSelectionError, PrefixWord};
 pub use protocol::Protocol;
 pub use record::{Counters, FLOW_LIMIT, FlowRecord, ObservedAt, Sampling, SamplingSource};
 pub use sender_name::{SenderName, SenderNameError};

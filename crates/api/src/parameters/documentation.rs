@@ -34,6 +34,15 @@ pub(crate) struct OfPrefix {
     prefix: String,
 }
 
+/// The prefixes.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct OfPrefixes {
+    /// A monitored prefix; the name, customer or tag of networks; several of these with commas; or all
+    #[param(example = "172.16.1.0/24")]
+    prefix: String,
+}
+
 /// One direction.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]

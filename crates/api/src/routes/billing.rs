@@ -236,7 +236,7 @@ async fn answer(api: Api, asker: Asker, selected: Selected, question: Question) 
     if sum.iter().all(Counters::is_zero) {
         selected.monitor(prefix)?;
     }
-    let remarks = api.remarks(&asker, &parts, (prefix, begun), zone, question.local.traffic()).await?;
+    let remarks = api.remarks(&asker, &parts, begun, zone, question.local.traffic()).await?;
     let [r#in, out] = question.usage(sum, &summed);
     let billing = Billing {
         sender: selected.text().to_owned(),

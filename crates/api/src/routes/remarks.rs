@@ -1,6 +1,7 @@
 //! Remarks in answers about a time range: at which times in it the counters began to mean something else, because own
 //! networks or settings of the sender changed (`storage::remarks`); and whether several senders may have counted the same flow.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use accounting::block::TableSet;
@@ -76,34 +77,58 @@ impl RemarkView {
 
     /// `None` unless several senders counted something.
     pub(crate) fn same_flows(parts: &Parts) -> Option<Self> {
-        let mut listed: Vec<String> = parts.counted.iter().take(LISTED).map(ToString::to_string).collect();
-        let last = match parts.counted.len() {
+        let counted = with_common_addresses(parts);
+        let mut listed: Vec<String> = counted.iter().take(LISTED).map(ToString::to_string).collect();
+        let last = match counted.len() {
             0 | 1 => return None,
             many if many > LISTED => format!("{} more", many - LISTED),
             _ => listed.pop().unwrap_or_default(),
         };
+        let (mut prefixes, first) = (parts.prefixes.iter().map(|(_, prefix)| prefix), parts.prefixes.first());
+        let is_one = first.is_some_and(|(_, first)| prefixes.all(|prefix| prefix == first));
         let text = format!(
-            "{} and {last} counted traffic of this prefix: a flow that passed several of them was counted by each",
-            listed.join(", ")
+            "{} and {last} counted traffic of {}: a flow that passed several of them was counted by each",
+            listed.join(", "),
+            if is_one { "this prefix" } else { "the same addresses" }
         );
         Some(Self { sender: None, time: None, kind: SAME_FLOWS.to_owned(), was: None, is: None, affected: true, text })
     }
 }
 
+/// Of the senders that counted something those whose prefixes have addresses in common with those of others.
+fn with_common_addresses(parts: &Parts) -> BTreeSet<IpAddr> {
+    let counted = parts.prefixes.iter().filter(|(sender, _)| parts.counted.contains(sender));
+    let mut sorted: Vec<(Prefix, IpAddr)> = counted.map(|(sender, prefix)| (*prefix, *sender)).collect();
+    sorted.sort_unstable();
+    // Those around the next prefix, the outermost first: a prefix is before those in it.
+    let mut around: Vec<(Prefix, IpAddr)> = Vec::new();
+    let mut common = BTreeSet::new();
+    for (prefix, sender) in sorted {
+        while around.pop_if(|(outer, _)| !outer.contains(prefix.address())).is_some() {}
+        let others = around.iter().map(|(_, outer)| *outer).filter(|outer| *outer != sender);
+        for other in others {
+            common.extend([other, sender]);
+        }
+        around.push((prefix, sender));
+    }
+    common
+}
+
 impl Api {
-    /// The remarks about counters of a prefix in a range of time, the oldest first. About a group, the first one is that
+    /// The remarks about counters in a range of time, the oldest first. About a group, the first one is that
     /// several senders may have counted the same flow.
     pub(crate) async fn remarks(
         &self,
         asker: &Asker,
         parts: &Parts,
-        (prefix, range): (Prefix, Range),
+        range: Range,
         zone: &Zone,
         local: LocalTraffic,
     ) -> Result<Vec<RemarkView>, Error> {
         let mut remarks = Vec::new();
         for sender in &parts.senders {
-            let of_sender = self.remarks_about(asker, *sender, prefix, range, zone).await?;
+            let own = parts.prefixes.iter().filter(|(of, _)| of == sender).map(|(_, prefix)| *prefix);
+            let of_sender = self.remarks_about(asker, *sender, &own.collect::<Vec<_>>(), range, zone).await?;
             remarks.extend(of_sender.into_iter().map(|remark| (*sender, remark)));
         }
         // Stable: those of one sender stay in their order.
@@ -118,31 +143,34 @@ impl Api {
         &self,
         asker: &Asker,
         sender: IpAddr,
-        prefix: Prefix,
+        prefixes: &[Prefix],
         range: Range,
         zone: &Zone,
     ) -> Result<Vec<Remark>, Error> {
         let mut remarks = self.store.remarks(sender).await?;
         let (from, to) = (range.from.timestamp(), range.to.timestamp());
-        remarks.retain(|remark| from < remark.time && remark.time < to && remark.concerns(prefix));
+        remarks.retain(|remark| {
+            from < remark.time && remark.time < to && prefixes.iter().any(|prefix| remark.concerns(*prefix))
+        });
         if remarks.is_empty() {
             return Ok(Vec::new());
         }
         // What was counted before the first remark, in its minute too, or whatever is kept of that time; then up to the next one.
         let kept = self.kept(zone).await?;
         let mut from = range.from;
-        let mut before = Vec::with_capacity(remarks.len());
+        let mut before = Vec::new();
         for remark in &remarks {
             let minute = Minute::of(remark.time);
             let mut around = Period::ALL.into_iter().map(|period| Interval::containing(period, minute));
             let left = around.find(|part| part.start >= kept.since(part.period));
             let to = left.map_or(range.to, |left| left.end()).max(from).min(range.to);
             let tables = TableSet::of_field(Field::All);
-            before.push(storage::Question { range: Range { from, to }, sender, prefix, tables });
+            let range = Range { from, to };
+            before.extend(prefixes.iter().map(|prefix| storage::Question { range, sender, prefix: *prefix, tables }));
             from = to;
         }
         let is_counted = |_, totals: Totals| !totals.tables.is_empty();
-        let counted = self.answers(asker, &mut Answers::to(before), is_counted).await?;
+        let counted = self.answers(asker, &mut Answers::to_sums(before, prefixes.len()), is_counted).await?;
         let first = counted.iter().position(|is_counted| *is_counted).unwrap_or(remarks.len());
         Ok(remarks.into_iter().skip(first).collect())
     }

@@ -14,7 +14,6 @@ use accounting::zone::Zone;
 use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
-use flow::Prefix;
 use serde::Serialize;
 use storage::{Answers, Totals};
 use utoipa::openapi::schema::Object;
@@ -30,10 +29,10 @@ use crate::kept::Kept;
 use crate::naming::{NamesView, Naming, OfNaming};
 use crate::parameters::Parameters;
 use crate::parameters::documentation::{
-    OfDirections, OfPrefix, OfRange, OfSender, OfSenders, OfZone, measures, one_of,
+    OfDirections, OfPrefixes, OfRange, OfSender, OfSenders, OfZone, measures, one_of,
 };
 use crate::queues::Asker;
-use crate::selected::Selected;
+use crate::subject::Subject;
 
 /// One counter over time.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -44,6 +43,9 @@ pub(crate) struct Series {
     #[serde(skip_serializing_if = "Option::is_none")]
     senders: Option<Vec<String>>,
     prefix: String,
+    /// In an answer about several prefixes: those whose counters are added up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prefixes: Option<Vec<String>>,
     /// What the network around the prefix is called; with `names=1` only.
     #[serde(skip_serializing_if = "Option::is_none")]
     network: Option<String>,
@@ -119,7 +121,6 @@ const WRITTEN_BYTES_OF_A_VALUE: usize = 50;
 
 /// The parsed query.
 struct Question {
-    prefix: Prefix,
     name: Name,
     split: Option<Split>,
     directions: Vec<Direction>,
@@ -151,7 +152,6 @@ impl Question {
             return Err(too_many(most, format_args!("{}s of this name", step.name()), step));
         }
         Ok(Self {
-            prefix: parameters.prefix()?,
             name,
             split,
             directions: parameters.directions()?,
@@ -165,9 +165,9 @@ impl Question {
 
     /// A step of UTC is one interval, or a gap when it has expired. One of another zone is made of several, and would be
     /// too low when some of them have expired.
-    fn limit_intervals(&self, selected: &Selected, kept: &Kept) -> Result<(), Error> {
+    fn limit_intervals(&self, subject: &Subject, kept: &Kept) -> Result<(), Error> {
         if self.zone.is_utc() {
-            return selected.limit(self.steps.len(), "steps", self.most);
+            return subject.limit(self.steps.len(), "steps", self.most);
         }
         let mut intervals = 0;
         for step in &self.steps {
@@ -177,7 +177,7 @@ impl Question {
                 return Err(too_many(self.most, what, self.step));
             }
         }
-        selected.limit(intervals, "intervals of UTC", self.most)
+        subject.limit(intervals, "intervals of UTC", self.most)
     }
 
     /// Including the counters of `all`, which distinguish a zero from a gap.
@@ -285,7 +285,7 @@ fn step_words() -> Object {
     operation_id = "series",
     params(
         OfSender,
-        OfPrefix,
+        OfPrefixes,
         OfDirections,
         OfRange,
         OfZone,
@@ -301,9 +301,9 @@ pub(crate) async fn show(
     parameters: Parameters,
 ) -> Result<Response, Error> {
     parameters.only(&known_parameters())?;
-    let question = Question::read(&parameters)?;
+    let (question, prefixes) = (Question::read(&parameters)?, parameters.prefixes()?);
     let selected = api.registered(sender).await?;
-    answer(api, asker, selected, question).await
+    answer(api, asker, Subject::of(selected, prefixes)?, question).await
 }
 
 /// One counter over time, of several senders together.
@@ -313,7 +313,7 @@ pub(crate) async fn show(
     operation_id = "seriesOfSenders",
     params(
         OfSenders,
-        OfPrefix,
+        OfPrefixes,
         OfDirections,
         OfRange,
         OfZone,
@@ -329,22 +329,22 @@ pub(crate) async fn show_sum(
     parameters: Parameters,
 ) -> Result<Response, Error> {
     parameters.only_of_senders(&known_parameters())?;
-    let question = Question::read(&parameters)?;
+    let (question, prefixes) = (Question::read(&parameters)?, parameters.prefixes()?);
     let selected = api.selected(&parameters, limits.as_deref()).await?;
-    answer(api, asker, selected, question).await
+    answer(api, asker, Subject::of(selected, prefixes)?, question).await
 }
 
-async fn answer(api: Api, asker: Asker, selected: Selected, question: Question) -> Result<Response, Error> {
+async fn answer(api: Api, asker: Asker, subject: Subject, question: Question) -> Result<Response, Error> {
     let question = Arc::new(question);
     let kept = api.kept(&question.zone).await?;
-    question.limit_intervals(&selected, &kept)?;
-    let (prefix, tables) = (question.prefix, question.tables());
+    question.limit_intervals(&subject, &kept)?;
+    let tables = question.tables();
     let fields: Vec<Field> = question.split.iter().flat_map(Split::fields).chain([question.name.field]).collect();
-    let names = api.value_names(&question.naming, &selected, fields.into_iter());
-    let (values, before, answers) = values(&api, &asker, &selected, (&question, &kept)).await?;
+    let names = api.value_names(&question.naming, subject.selected(), fields.into_iter());
+    let (values, before, answers) = values(&api, &asker, &subject, (&question, &kept)).await?;
     let ranges = question.steps.iter().map(|step| kept.left_of(question.step, *step));
-    let ask = |range| selected.addresses().map(move |sender| storage::Question { range, sender, prefix, tables });
-    let mut answers = answers.then_sums(ranges.flat_map(ask).collect(), selected.len());
+    let questions = ranges.flat_map(|range| subject.questions(range, tables)).collect();
+    let mut answers = answers.then_sums(questions, subject.len());
     let values: Arc<[Value]> = values.into();
     let (of_points, of_values, of_interface) = (Arc::clone(&question), Arc::clone(&values), names.interfaces.clone());
     let sum = move |number: usize, Totals { tables, senders, damaged }: Totals| {
@@ -356,20 +356,21 @@ async fn answer(api: Api, asker: Asker, selected: Selected, question: Question) 
     let (counters, sums): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
     let (senders, damaged): (Vec<_>, Vec<_>) = sums.into_iter().unzip();
     let damaged: Vec<_> = damaged.into_iter().flatten().chain(before).collect();
-    let parts = selected.parts(prefix, senders.into_iter().flatten().collect());
+    let parts = subject.parts(senders.into_iter().flatten().collect());
     let starts = question.steps.iter().map(|step| question.zone.display(step.from));
     let points: Vec<Point> = starts.zip(counters).map(|(start, counters)| Point { start, counters }).collect();
     if points.iter().all(|point| point.counters.is_none()) {
-        selected.monitor(prefix)?;
+        subject.monitor()?;
     }
     let range = question.range();
-    let remarks = api.remarks(&asker, &parts, (prefix, range), &question.zone, LocalTraffic::Apart).await?;
+    let remarks = api.remarks(&asker, &parts, range, &question.zone, LocalTraffic::Apart).await?;
     let split = question.split.as_ref();
     let series = Series {
-        sender: selected.text().to_owned(),
+        sender: subject.selected().text().to_owned(),
         senders: parts.view(),
-        prefix: prefix.to_string(),
-        network: question.naming.of_prefix(prefix),
+        prefix: subject.text(),
+        prefixes: subject.view(),
+        network: subject.single_prefix().and_then(|prefix| question.naming.of_prefix(prefix)),
         name: question.name.to_string(),
         names: names.of(question.name, range),
         interfaces: names.interfaces.listed(question.name, range),
@@ -392,7 +393,7 @@ async fn answer(api: Api, asker: Asker, selected: Selected, question: Question) 
 async fn values(
     api: &Api,
     asker: &Asker,
-    selected: &Selected,
+    subject: &Subject,
     (question, kept): (&Arc<Question>, &Kept),
 ) -> Result<(Vec<Value>, Vec<BlockError>, Answers), Error> {
     let nothing = Answers::to(Vec::new());
@@ -400,9 +401,8 @@ async fn values(
     if let Some(values) = split.values() {
         return Ok((values.to_vec(), Vec::new(), nothing));
     }
-    let (range, prefix, tables) = (question.range_left(kept), question.prefix, question.tables());
-    let ask = |sender| storage::Question { range, sender, prefix, tables };
-    let mut answers = Answers::to_sums(selected.addresses().map(ask).collect(), selected.len());
+    let questions = subject.questions(question.range_left(kept), question.tables()).collect();
+    let mut answers = Answers::to_sums(questions, subject.len());
     let question = Arc::clone(question);
     let largest = move |_, Totals { tables, damaged, .. }: Totals| {
         let split = question.split.as_ref();

@@ -9,7 +9,7 @@ use accounting::zone::Zone;
 use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
-use flow::{Counters, Prefix};
+use flow::Counters;
 use serde::Serialize;
 use storage::{Answers, Totals};
 use utoipa::openapi::schema::Object;
@@ -21,10 +21,13 @@ use crate::auth::KeySenders;
 use crate::error::Error;
 use crate::interface_names::OfInterface;
 use crate::naming::{NamesView, Naming, OfNaming, ValueNames};
-use crate::parameters::documentation::{OfDirection, OfPrefix, OfRange, OfSender, OfSenders, OfZone, measures, one_of};
+use crate::parameters::documentation::{
+    OfDirection, OfPrefixes, OfRange, OfSender, OfSenders, OfZone, measures, one_of,
+};
 use crate::parameters::{Measure, Parameters};
 use crate::queues::Asker;
-use crate::selected::{Parts, Selected};
+use crate::selected::Parts;
+use crate::subject::Subject;
 
 /// The largest values of a field.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -35,6 +38,9 @@ pub(crate) struct Top {
     #[serde(skip_serializing_if = "Option::is_none")]
     senders: Option<Vec<String>>,
     prefix: String,
+    /// In an answer about several prefixes: those whose counters are added up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prefixes: Option<Vec<String>>,
     /// What the network around the prefix is called; with `names=1` only.
     #[serde(skip_serializing_if = "Option::is_none")]
     network: Option<String>,
@@ -85,12 +91,13 @@ const ROWS: usize = 20;
 const MOST_ROWS: usize = 1000;
 /// About as long as it takes to write this many octets, a name is sorted.
 const SORTED_BYTES: usize = 16;
+/// The intervals that are read of several prefixes at most, as if they were dates of `/stats`.
+const MOST_INTERVALS: usize = 10_000;
 /// The default range: the last hour.
 const DEFAULT_MINUTES: u32 = 60;
 
 /// The parsed query.
 struct Question {
-    prefix: Prefix,
     field: Field,
     direction: Direction,
     range: Range,
@@ -108,7 +115,6 @@ impl Question {
         let zone = parameters.zone()?;
         let fields = Field::ALL.map(|field| (field.name(), field));
         Ok(Self {
-            prefix: parameters.prefix()?,
             field: parameters.one_of("field", fields.get(1..).unwrap_or_default())?.unwrap_or(Field::SourceAddress),
             direction: parameters.direction()?.unwrap_or(Direction::In),
             range: parameters.range(DEFAULT_MINUTES, &zone)?,
@@ -147,7 +153,7 @@ fn fields() -> Object {
     operation_id = "top",
     params(
         OfSender,
-        OfPrefix,
+        OfPrefixes,
         OfDirection,
         OfRange,
         OfZone,
@@ -163,9 +169,9 @@ pub(crate) async fn show(
     parameters: Parameters,
 ) -> Result<Response, Error> {
     parameters.only(&PARAMETERS)?;
-    let question = Question::read(&parameters)?;
+    let (question, prefixes) = (Question::read(&parameters)?, parameters.prefixes()?);
     let selected = api.registered(sender).await?;
-    answer(api, asker, selected, question).await
+    answer(api, asker, Subject::of(selected, prefixes)?, question).await
 }
 
 /// The largest values of a field, of several senders together.
@@ -175,7 +181,7 @@ pub(crate) async fn show(
     operation_id = "topOfSenders",
     params(
         OfSenders,
-        OfPrefix,
+        OfPrefixes,
         OfDirection,
         OfRange,
         OfZone,
@@ -191,37 +197,37 @@ pub(crate) async fn show_sum(
     parameters: Parameters,
 ) -> Result<Response, Error> {
     parameters.only_of_senders(&PARAMETERS)?;
-    let question = Question::read(&parameters)?;
+    let (question, prefixes) = (Question::read(&parameters)?, parameters.prefixes()?);
     let selected = api.selected(&parameters, limits.as_deref()).await?;
-    answer(api, asker, selected, question).await
+    answer(api, asker, Subject::of(selected, prefixes)?, question).await
 }
 
-async fn answer(api: Api, asker: Asker, selected: Selected, question: Question) -> Result<Response, Error> {
-    let Question { prefix, range, .. } = question;
-    api.kept(&question.zone).await?.intervals(range)?;
+async fn answer(api: Api, asker: Asker, subject: Subject, question: Question) -> Result<Response, Error> {
+    let range = question.range;
+    let intervals = api.kept(&question.zone).await?.intervals(range)?;
+    if subject.single_prefix().is_none() {
+        subject.limit(intervals, "intervals", MOST_INTERVALS)?;
+    }
     // Including the counters of `all`, which distinguish a zero from missing counters.
     let tables = TableSet::of(question.direction, question.field).union(TableSet::of_field(Field::All));
-    let ask = |sender| storage::Question { range, sender, prefix, tables };
-    let mut answers = Answers::to_sums(selected.addresses().map(ask).collect(), selected.len());
+    let mut answers = Answers::to_sums(subject.questions(range, tables).collect(), subject.len());
     let totals = api.answers(&asker, &mut answers, |_, totals| totals).await?;
     let Totals { tables, senders, damaged } = totals.into_iter().next().unwrap_or_default();
     if tables.is_empty() {
-        selected.monitor(prefix)?;
+        subject.monitor()?;
     }
-    let parts = selected.parts(prefix, senders);
-    let remarks = api.remarks(&asker, &parts, (prefix, range), &question.zone, LocalTraffic::Apart).await?;
+    let parts = subject.parts(senders);
+    let remarks = api.remarks(&asker, &parts, range, &question.zone, LocalTraffic::Apart).await?;
     let sorted = tables.rows_of(question.field).count() * SORTED_BYTES;
-    let sender = selected.text().to_owned();
-    let names = api.value_names(&question.naming, &selected, [question.field].into_iter());
-    let answer = move || damage_noted(question.answer(sender, &parts, (&tables, remarks), &names), damaged);
+    let names = api.value_names(&question.naming, subject.selected(), [question.field].into_iter());
+    let answer = move || damage_noted(question.answer((&subject, &parts), (&tables, remarks), &names), damaged);
     api.work(asker.party, sorted, answer).await
 }
 
 impl Question {
     fn answer(
         &self,
-        sender: String,
-        parts: &Parts,
+        (subject, parts): (&Subject, &Parts),
         (tables, remarks): (&Tables, Vec<RemarkView>),
         names: &ValueNames,
     ) -> Top {
@@ -237,10 +243,11 @@ impl Question {
         let mut unlisted = Counters::ZERO;
         rest.iter().for_each(|(_, counters)| unlisted.add(*counters));
         Top {
-            sender,
+            sender: subject.selected().text().to_owned(),
             senders: parts.view(),
-            prefix: self.prefix.to_string(),
-            network: self.naming.of_prefix(self.prefix),
+            prefix: subject.text(),
+            prefixes: subject.view(),
+            network: subject.single_prefix().and_then(|prefix| self.naming.of_prefix(prefix)),
             direction: self.direction.name(),
             field: self.field.name(),
             by,

@@ -24,6 +24,7 @@ mod headers;
 mod interfaces;
 mod networks;
 mod openapi;
+mod prefixes;
 mod ranges;
 mod remarks;
 mod senders;

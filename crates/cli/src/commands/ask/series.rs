@@ -4,7 +4,7 @@ mod split;
 
 use std::io::Write;
 
-use flow::{Prefix, SenderSelection};
+use flow::{PrefixSelection, SenderSelection};
 use serde_json::Value;
 
 use super::{
@@ -26,13 +26,14 @@ Examples:
   netflow series 192.0.2.1 172.16.1.0/24 --step month --from 2026-01-01 --csv
   netflow series 192.0.2.1 172.16.1.0/24 --step day --from 2026-11-01 --tz Europe/Berlin
   netflow series tag:edge 172.16.1.0/24
+  netflow series all all --step day
   netflow series all 172.16.1.0/24 --field remoteas -n 5 --direction in,out
   netflow series all 172.16.1.0/24 --field ownport --values https,22 --csv")]
 pub(crate) struct Arguments {
     /// The address of the sender; or several with commas, tag:NAME, or all: their counters are added up
     sender: SenderSelection,
-    /// One of its prefixes
-    prefix: Prefix,
+    /// One of its prefixes; or several with commas, the name, customer or tag of networks, or all: they are added up
+    prefix: PrefixSelection,
     /// The counter: all, or a value of a field such as proto:tcp, dstport:443 or srcip:192.0.2.1
     #[arg(long, default_value = "all")]
     name: String,

@@ -2,7 +2,7 @@
 
 use accounting::field::Field;
 use clap::builder::PossibleValuesParser;
-use flow::{Prefix, SenderSelection};
+use flow::{PrefixSelection, SenderSelection};
 use serde_json::Value;
 
 use super::{
@@ -23,12 +23,13 @@ Examples:
   netflow top 192.0.2.1 172.16.1.0/24 --from 2026-11-23 --to 2026-11-24 --csv
   netflow top 192.0.2.1 172.16.1.0/24 --from 2026-11-23 --to 2026-11-24 --tz Europe/Berlin
   netflow top all 172.16.1.0/24 --field srcas
-  netflow top 192.0.2.1,192.0.2.2 172.16.1.0/24")]
+  netflow top 192.0.2.1,192.0.2.2 172.16.1.0/24
+  netflow top all customer-a --field dstport")]
 pub(crate) struct Arguments {
     /// The address of the sender; or several with commas, tag:NAME, or all: their counters are added up
     sender: SenderSelection,
-    /// One of its prefixes
-    prefix: Prefix,
+    /// One of its prefixes; or several with commas, the name, customer or tag of networks, or all: they are added up
+    prefix: PrefixSelection,
     /// Group by this field
     #[arg(long, default_value = "srcip", value_parser = fields())]
     field: String,
