@@ -317,7 +317,16 @@ fn send_flows(to: SocketAddr, stop: &AtomicBool) -> u64 {
     sent
 }
 
-/// All flows have the AS of the route, also those that arrive while the session of the router is down.
+/// Waits until flows that arrive from now on are counted: none waits for a session.
+fn are_still_counted(collector: &Collector) {
+    let counted = || collector.rest("GET", "/status", "")["counters"]["flows"]["matched"].as_u64().unwrap();
+    let before = counted();
+    // Datagrams are counted in batches: what is counted after two of them arrived after the first.
+    collector.wait_until("flows are counted", || counted() > before + 60);
+}
+
+/// All flows have the AS of the route, also those that arrive while a peer or the session of the router is down, and they are
+/// counted meanwhile.
 fn flows_keep_their_as(kind: Kind) {
     let (collector, to) = listening(&[]);
     register(&collector, "127.0.0.1");
@@ -336,6 +345,7 @@ fn flows_keep_their_as(kind: Kind) {
             // The peer goes down and is up again. GoBGP withdraws its routes then: the router has none any more.
             drop(feeder);
             wait_for(&collector, "127.0.0.1", "peer down", |router| router["staleRoutes"] == 50);
+            are_still_counted(&collector);
             feeder = Feeder::start(&router);
             announce(&mut feeder);
             wait_for(&collector, "127.0.0.1", "peer up", up);
@@ -343,6 +353,7 @@ fn flows_keep_their_as(kind: Kind) {
         // The router restarts.
         let router = router.restart(kind, to, || {
             wait_for(&collector, "127.0.0.1", "session down", |router| router["staleRoutes"] == 50);
+            are_still_counted(&collector);
             drop(feeder);
         });
         let mut feeder = Feeder::start(&router);
