@@ -16,7 +16,7 @@ use crate::pieces::{Address, Pieces};
 #[derive(Clone, Debug)]
 pub(crate) struct Lookup<A> {
     nodes: Vec<Node<A>>,
-    /// Where each node starts.
+    /// Where each node starts; then [`FEW`] more, so that as many can be read from each node on.
     starts: Vec<A>,
     /// First those of the upper bits. Empty if there is no answer at all.
     parts: Vec<Part>,
@@ -37,8 +37,8 @@ struct Node<A> {
 
 /// The first level: the upper bits of an address.
 const ROOT_BITS: u32 = 16;
-/// Up to this many starts are searched; more are divided.
-const FEW: u32 = 8;
+/// Up to this many starts are compared; more are divided.
+const FEW: usize = 8;
 /// Parts for each node, beyond the first level. A table whose nodes start close to each other in many places would have 50;
 /// beyond this, a crowded part is searched in more steps.
 const PARTS_PER_NODE: usize = 4;
@@ -66,7 +66,7 @@ impl<A: Address> Lookup<A> {
         }
         let chunks = pieces.starts.chunks(PIECES).zip(pieces.origins.chunks(PIECES));
         let nodes: Vec<_> = chunks.map(|(starts, origins)| Node::new(starts, origins)).collect();
-        let starts: Vec<A> = pieces.starts.iter().copied().step_by(PIECES).collect();
+        let mut starts: Vec<A> = pieces.starts.iter().copied().step_by(PIECES).collect();
         let mut build = Build { starts: &starts, parts: Vec::new(), crowded: Vec::new() };
         build.divide(A::default(), A::BITS - ROOT_BITS, ROOT_BITS, 0, starts.len());
         // Each part before those of the next level, so that all have their turn before the memory is used up.
@@ -78,6 +78,9 @@ impl<A: Address> Lookup<A> {
         }
         let mut parts = build.parts;
         parts.shrink_to_fit();
+        let last = starts.last().copied().unwrap_or_default();
+        starts.reserve_exact(FEW);
+        starts.extend([last; FEW]);
         Self { nodes, starts, parts, answers }
     }
 
@@ -91,12 +94,18 @@ impl<A: Address> Lookup<A> {
     #[inline]
     pub(crate) fn get_all(&self, addresses: &ArrayVec<(usize, A), AT_ONCE>, found: &mut [Origin]) {
         addresses.iter().for_each(|(_, address)| prefetch_index(&self.parts, Self::root(*address)));
-        let mut parts = ArrayVec::<_, AT_ONCE>::new();
-        for (_, address) in addresses {
-            let part = self.part(*address);
-            prefetch_index(&self.starts, part.at as usize);
-            parts.push(part);
+        let mut parts: ArrayVec<_, AT_ONCE> =
+            addresses.iter().map(|(_, address)| self.part_at(Self::root(*address))).collect();
+        while parts.iter().any(|part| part.is_divided()) {
+            let addresses = || addresses.iter().map(|(_, address)| *address);
+            for (part, address) in parts.iter().zip(addresses()).filter(|(part, _)| part.is_divided()) {
+                prefetch_index(&self.parts, part.place_within(address));
+            }
+            for (part, address) in parts.iter_mut().zip(addresses()).filter(|(part, _)| part.is_divided()) {
+                *part = self.part_at(part.place_within(address));
+            }
         }
+        parts.iter().for_each(|part| prefetch_index(&self.starts, part.at as usize));
         let mut nodes = ArrayVec::<_, AT_ONCE>::new();
         for ((_, address), part) in addresses.iter().zip(parts) {
             let node = self.node(part, *address);
@@ -115,25 +124,34 @@ impl<A: Address> Lookup<A> {
         address.part(A::BITS - ROOT_BITS, ROOT_BITS)
     }
 
+    #[inline]
+    fn part_at(&self, place: usize) -> Part {
+        self.parts.get(place).copied().unwrap_or(Part { at: 0, count: 0 })
+    }
+
     /// The smallest part that contains an address.
     #[inline]
     fn part(&self, address: A) -> Part {
-        let mut index = Self::root(address);
-        loop {
-            let Some(part) = self.parts.get(index) else { return Part { at: 0, count: 0 } };
-            if part.count & DIVIDED == 0 {
-                return *part;
-            }
-            index = part.at as usize + address.part(part.count & 0xff, part.count >> 8 & 0xff);
+        let mut part = self.part_at(Self::root(address));
+        while part.is_divided() {
+            part = self.part_at(part.place_within(address));
         }
+        part
     }
 
     /// The place of the node that contains an address of a part.
     #[inline]
     fn node(&self, part: Part, address: A) -> usize {
         let (from, count) = (part.at as usize, part.count as usize);
-        let starts = self.starts.get(from..from + count).unwrap_or_default();
-        (from + starts.partition_point(|start| *start <= address)).wrapping_sub(1)
+        let Some(starts) = self.starts.get(from..) else { return usize::MAX };
+        let started = match starts.first_chunk::<FEW>() {
+            // All are compared, so that nothing is to be predicted. Those of the next part are after the address.
+            Some(few) if count <= FEW => {
+                few.iter().map(|start| usize::from(*start <= address)).sum::<usize>().min(count)
+            }
+            _ => starts.get(..count).unwrap_or_default().partition_point(|start| *start <= address),
+        };
+        (from + started).wrapping_sub(1)
     }
 
     /// The origin of an address of a node.
@@ -155,6 +173,19 @@ impl<A: Address> Lookup<A> {
         self.nodes.capacity() * size_of::<Node<A>>()
             + self.starts.capacity() * size_of::<A>()
             + self.parts.capacity() * size_of::<Part>()
+    }
+}
+
+impl Part {
+    #[inline]
+    const fn is_divided(self) -> bool {
+        self.count & DIVIDED != 0
+    }
+
+    /// The place of the part within this one that contains an address.
+    #[inline]
+    fn place_within<A: Address>(self, address: A) -> usize {
+        self.at as usize + address.part(self.count & 0xff, self.count >> 8 & 0xff)
     }
 }
 
@@ -201,7 +232,7 @@ impl<A: Address> Build<'_, A> {
             };
             begun += starts_with_it;
             let count = u32::try_from(within).unwrap_or(DIVIDED - 1);
-            if count > FEW && shift > 0 {
+            if within > FEW && shift > 0 {
                 self.crowded.push(Crowded { part: self.parts.len(), first, bits: shift });
             }
             self.parts.push(Part { at: u32::try_from(begun).unwrap_or(u32::MAX), count });
@@ -325,7 +356,7 @@ mod tests {
         let count = 2 * ranges.len() + 1;
         let lookup = assert_found(ranges, std::iter::empty());
         let of_node = size_of::<Node<u128>>() + size_of::<u128>() + PARTS_PER_NODE * size_of::<Part>();
-        let most = count.div_ceil(PIECES) * of_node;
+        let most = count.div_ceil(PIECES) * of_node + FEW * size_of::<u128>();
         assert!(lookup.heap_bytes() <= most + (size_of::<Part>() << ROOT_BITS), "{}", lookup.heap_bytes());
     }
 }
