@@ -1,5 +1,6 @@
 // The Flows page: flows of the archive under one filter, grouped over time, as ways, or one by one.
-import { useRef, useState } from "preact/hooks";
+import { type ReadonlySignal, useSignal } from "@preact/signals";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { address, visit } from "../../address";
 import { useAnswer } from "../../api/answer";
 import { stringifyExact } from "../../api/exact-json";
@@ -13,7 +14,7 @@ import { bothTexts, type Span, spanOf } from "../../times";
 import type { Coverage, GroupsAnswer, RowsAnswer, TopAnswer } from "./answers";
 import { FilterBox } from "./filter-box";
 import { Groups } from "./groups";
-import { Hours } from "./hours";
+import { Hours, HoursControls } from "./hours";
 import { type Progress, partText, readInLines, readText } from "./reading";
 import { Rows } from "./rows";
 import { flowsUrl, GROUPS, narrowed, readView, requestOf, type Shown, SUMS, type View } from "./view";
@@ -32,12 +33,22 @@ interface Loaded {
 
 export function FlowsPage() {
   const view = readView(address.value.searchParams);
-  const [progress, setProgress] = useState<Progress | null>(null);
+  const progress = useSignal<Progress | null>(null);
   const loaded = useAnswer<Loaded>(flowsUrl(view), async (abort, onPart) => {
-    setProgress(null);
+    progress.value = null;
     const [path, span] = [requestOf(view, Date.now()), spanOf(view.range)];
     const shown = (answer: AnyAnswer, isPart: boolean) => ({ path, view, span, answer, isPart });
-    return shown(await readInLines<AnyAnswer>(path, setProgress, (part) => onPart(shown(part, true)), abort), false);
+    return shown(
+      await readInLines<AnyAnswer>(
+        path,
+        (read) => {
+          progress.value = read;
+        },
+        (part) => onPart(shown(part, true)),
+        abort,
+      ),
+      false,
+    );
   });
   const change = (changes: Partial<View>) => visit(flowsUrl({ ...view, cursor: null, ...changes }));
   const elsewhere = loaded.error && !placeOf(loaded.error.message) ? loaded.error : undefined;
@@ -73,14 +84,14 @@ export function FlowsPage() {
 }
 
 interface ReadingProps {
-  progress: Progress | null;
+  progress: ReadonlySignal<Progress | null>;
   part: Loaded | undefined;
   view: View;
   onStop: (() => void) | undefined;
 }
 
 /** How far the answer is; a part of it may be shown already. */
-function Reading({ progress, part, view, onStop }: ReadingProps) {
+function Reading({ progress: { value: progress }, part, view, onStop }: ReadingProps) {
   const { from, to } = part?.span ?? spanOf(view.range);
   return (
     <p class="actions reading" role="status">
@@ -125,15 +136,7 @@ function FlowControls({ view, onChange }: { view: View; onChange: (change: Parti
       <Choice label="Shown" value={view.shown} options={SHOWN_TEXTS} onChange={(shown) => onChange({ shown })} />
       {view.shown !== "rows" && view.shown !== "hours" && (
         <>
-          <label class="field">
-            <span class="field-label">Group by columns</span>
-            <input
-              value={view.by}
-              list="groupings"
-              spellcheck={false}
-              onChange={(event) => onChange({ by: event.currentTarget.value.replaceAll(" ", "") })}
-            />
-          </label>
+          <Grouping by={view.by} onChange={(by) => onChange({ by })} />
           <datalist id="groupings">
             {GROUPINGS.map((columns) => (
               <option key={columns} value={columns} />
@@ -155,6 +158,7 @@ function FlowControls({ view, onChange }: { view: View; onChange: (change: Parti
           onChange={(sum) => onChange({ sum })}
         />
       )}
+      {view.shown === "hours" && <HoursControls view={view} onChange={onChange} />}
       {view.exporter && (
         <button type="button" onClick={() => onChange({ exporter: null })}>
           Router {view.exporter}: show all
@@ -187,11 +191,29 @@ function FlowsAnswer({ loaded, onChange }: { loaded: Loaded; onChange: (change: 
   );
 }
 
+/** The columns by which flows are grouped: what is being typed stays while answers arrive. */
+function Grouping({ by, onChange }: { by: string; onChange: (by: string) => void }) {
+  const [text, setText] = useState(by);
+  useEffect(() => setText(by), [by]);
+  return (
+    <label class="field">
+      <span class="field-label">Group by columns</span>
+      <input
+        value={text}
+        list="groupings"
+        spellcheck={false}
+        onInput={(event) => setText(event.currentTarget.value)}
+        onChange={(event) => onChange(event.currentTarget.value.replaceAll(" ", ""))}
+      />
+    </label>
+  );
+}
+
 function Answer({ loaded, onChange }: { loaded: Loaded; onChange: (change: Partial<View>) => void }) {
   const { view, span, answer, isPart } = loaded;
   const from = isPart ? span.from : Date.parse(answer.from);
   if ("columns" in answer) return <Rows answer={answer} isPart={isPart} onNext={(cursor) => onChange({ cursor })} />;
-  if (!("steps" in answer)) return <Hours answer={answer} view={view} from={from} onChange={onChange} />;
+  if (!("steps" in answer)) return <Hours answer={answer} view={view} from={from} />;
   if (view.shown === "ways") return <Ways answer={answer} sum={view.sum} />;
   return (
     <Groups

@@ -58,10 +58,27 @@ interface HoursProps {
   answer: TopAnswer;
   view: View;
   from: number;
-  onChange: (change: Partial<View>) => void;
 }
 
-export function Hours({ answer, view, from, onChange }: HoursProps) {
+/** Of which hours the map is. */
+export function HoursControls({ view, onChange }: { view: View; onChange: (change: Partial<View>) => void }) {
+  return (
+    <>
+      <Choice
+        label="Rows"
+        value={view.days}
+        options={[
+          { value: "each", text: "days" },
+          { value: "weekdays", text: "days of the week", title: "The mean of each hour of the week" },
+        ]}
+        onChange={(days) => onChange({ days })}
+      />
+      <Check label="Hours of UTC" checked={view.utc} onChange={(utc) => onChange({ utc })} />
+    </>
+  );
+}
+
+export function Hours({ answer, view, from }: HoursProps) {
   const { sum, days, utc } = view;
   const hours = hoursOf(answer, from, sum, days, utc);
   const rows = rowsOf(hours, days);
@@ -69,18 +86,6 @@ export function Hours({ answer, view, from, onChange }: HoursProps) {
   const where = utc ? "UTC" : zone;
   return (
     <section class="panel" aria-label="Hours">
-      <div class="controls">
-        <Choice
-          label="Rows"
-          value={days}
-          options={[
-            { value: "each", text: "days" },
-            { value: "weekdays", text: "days of the week", title: "The mean of each hour of the week" },
-          ]}
-          onChange={(days) => onChange({ days })}
-        />
-        <Check label="Hours of UTC" checked={utc} onChange={(utc) => onChange({ utc })} />
-      </div>
       <p class="soft">
         {exact(answer.total.flows)} flows by hours of {where}. The darkest: {rateOf(most, sum)}. An hour leads to its
         flows.
