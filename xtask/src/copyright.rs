@@ -1,4 +1,4 @@
-//! The copyright file of packages: our licence, and those of all crates in the program.
+//! The copyright file of packages: our licence, and those of all crates and of all libraries of the web interface in the program.
 //!
 //! A crate that offers Apache-2.0 is used under it: this requires only its NOTICE, and Debian has the text. For other
 //! crates the file contains their licence. A crate without a licence file is accepted if it declares MIT and its authors,
@@ -26,7 +26,10 @@ SQLite, which comes with libsqlite3-sys, is in the public domain.
 /// The MIT licence after its copyright line.
 const MIT: &str = include_str!("../MIT.txt");
 
-/// A crate in the program.
+/// What the licences of the web interface are.
+const SCRIPTS: [&str; 5] = ["Apache-2.0", "BSD-3-Clause", "ISC", "MIT", "Zlib"];
+
+/// A crate or a library of the web interface in the program.
 struct Library {
     name: String,
     version: String,
@@ -38,7 +41,57 @@ struct Library {
 
 /// Writes the copyright file.
 pub(crate) fn write(path: &Path) -> Result<()> {
-    fs::write(path, text(&libraries()?)).with_context(|| path.display().to_string())
+    let mut all = libraries()?;
+    all.extend(scripts(Path::new("web"))?);
+    fs::write(path, text(&all)).with_context(|| path.display().to_string())
+}
+
+/// The libraries in the script of the web interface: those of its lock file that are not for its development only.
+fn scripts(web: &Path) -> Result<Vec<Library>> {
+    let lock = web.join("package-lock.json");
+    let lock: Value = serde_json::from_str(&fs::read_to_string(&lock).with_context(|| lock.display().to_string())?)?;
+    let packages = at(&lock, "packages").as_object().context("a lock file has packages")?;
+    let is_shipped = |folder: &str, package: &Value| !folder.is_empty() && at(package, "dev") != true;
+    let shipped = packages.iter().filter(|(folder, package)| is_shipped(folder, package));
+    shipped.map(|(folder, package)| script(&web.join(folder), package)).collect()
+}
+
+fn script(folder: &Path, package: &Value) -> Result<Library> {
+    let at_folder = || format!("{}: run make web", folder.display());
+    let manifest = fs::read_to_string(folder.join("package.json")).with_context(at_folder)?;
+    let manifest: Value = serde_json::from_str(&manifest).with_context(at_folder)?;
+    let (name, version) = (text_of(at(&manifest, "name")), text_of(at(&manifest, "version")));
+    if version != text_of(at(package, "version")) {
+        bail!("{name} {version} is not that of web/package-lock.json: run make web");
+    }
+    let licence = text_of(at(&manifest, "license"));
+    if !SCRIPTS.contains(&licence.as_str()) {
+        bail!("{name} has the licence {licence:?}, which is none of {}", SCRIPTS.join(", "));
+    }
+    let texts = texts(folder, &["LICEN", "COPYING", "NOTICE"])?;
+    if texts.is_empty() {
+        bail!("{name} ({licence}) has no file with its licence");
+    }
+    let repository = at(&manifest, "repository");
+    let source = repository.as_str().unwrap_or_else(|| at(repository, "url").as_str().unwrap_or_default());
+    Ok(Library { name, version, licence, source: source.to_owned(), texts })
+}
+
+/// The texts of files whose names begin with one of these words. Debian has that of Apache-2.0.
+fn texts(folder: &Path, wanted: &[&str]) -> Result<Vec<String>> {
+    let mut texts = Vec::new();
+    let mut files: Vec<_> = fs::read_dir(folder)?.collect::<Result<_, _>>()?;
+    files.sort_by_key(fs::DirEntry::file_name);
+    for file in files.iter().filter(|file| file.path().is_file()) {
+        let file_name = file.file_name().to_string_lossy().to_uppercase();
+        if wanted.iter().any(|start| file_name.starts_with(start)) {
+            let text = fs::read_to_string(file.path())?.trim().to_owned();
+            if !text.starts_with("Apache License") {
+                texts.push(text);
+            }
+        }
+    }
+    Ok(texts)
 }
 
 /// Third-party crates in the program on Linux, without those that only tests or builds need.
@@ -80,19 +133,7 @@ fn library(package: &Value) -> Result<Library> {
     // `A OR B` is a choice; `A/B` is how it was written before SPDX.
     let apache = licence.split(" OR ").flat_map(|part| part.split('/')).any(|part| part.trim() == "Apache-2.0");
     let wanted: &[&str] = if apache { &["NOTICE"] } else { &["LICEN", "COPYING", "UNLICENSE", "NOTICE"] };
-    let mut texts = Vec::new();
-    let mut files: Vec<_> = fs::read_dir(folder)?.collect::<Result<_, _>>()?;
-    files.sort_by_key(fs::DirEntry::file_name);
-    for file in files.iter().filter(|file| file.path().is_file()) {
-        let file_name = file.file_name().to_string_lossy().to_uppercase();
-        if wanted.iter().any(|start| file_name.starts_with(start)) {
-            let text = fs::read_to_string(file.path())?.trim().to_owned();
-            // Debian has the text of Apache-2.0.
-            if !text.starts_with("Apache License") {
-                texts.push(text);
-            }
-        }
-    }
+    let mut texts = texts(folder, wanted)?;
     if texts.is_empty() && licence == "MIT" {
         let authors: Vec<_> = items(at(package, "authors")).map(text_of).collect();
         if authors.is_empty() {

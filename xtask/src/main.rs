@@ -6,7 +6,7 @@
 //! | `elements --check` | fails if these tables are out of date |
 //! | `columns` | writes `docs/columns.md` from the table of columns |
 //! | `filter` | writes `docs/filter.md` from the words of filters |
-//! | `copyright FILE` | writes the licences of all libraries in the program, for packages |
+//! | `copyright FILE` | writes the licences of all libraries in the program and its web interface, for packages |
 //! | `style [DIRECTORY]` | counts the phrases that the style sheet bans, in this or another checkout |
 
 mod copyright;
