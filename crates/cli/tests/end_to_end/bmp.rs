@@ -321,7 +321,7 @@ fn send_flows(to: SocketAddr, stop: &AtomicBool) -> u64 {
 fn are_still_counted(collector: &Collector) {
     let counted = || collector.rest("GET", "/status", "")["counters"]["flows"]["matched"].as_u64().unwrap();
     let before = counted();
-    // Datagrams are counted in batches: what is counted after two of them arrived after the first.
+    // More than may have been on their way.
     collector.wait_until("flows are counted", || counted() > before + 60);
 }
 
