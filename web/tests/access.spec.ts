@@ -9,6 +9,7 @@ const PAGES = (range: string) => ({
   traffic: `/web/traffic?prefix=${PREFIX}&${range}&by=remote-port&previous=1`,
   flows: `/web/flows?filter=net+${PREFIX}&${range}&by=srcip,dstport`,
   ways: `/web/flows?filter=net+${PREFIX}&${range}&by=srcip,proto,dstip&show=ways`,
+  hours: `/web/flows?filter=net+${PREFIX}&last=2d&show=hours`,
   rows: `/web/flows?filter=net+${PREFIX}&${range}&show=rows`,
   routers: "/web/routers",
   router: "/web/routers/127.0.0.1",
@@ -40,7 +41,7 @@ for (const { scheme, width } of SETTINGS) {
     await user.setViewportSize({ width, height: 900 });
     for (const [name, path] of Object.entries(PAGES(rangeOf(collector)))) {
       await user.goto(collector.page + path);
-      await expect(user.locator("table, svg.ways").first()).toBeVisible();
+      await expect(user.locator("table, svg.picture").first()).toBeVisible();
       await expect(user.getByText("Loading …")).toHaveCount(0);
       expect(await violations(user), name).toEqual([]);
       const overflow = await user.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
