@@ -257,6 +257,8 @@ impl Api {
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
         match path {
             "/healthz" | "/readyz" => true,
+            // How to ask is no secret.
+            "/openapi.json" | "/openapi.html" => reads,
             "/metrics" => self.open_metrics,
             _ if !self.web => false,
             // With credentials, it checks them.
@@ -303,10 +305,10 @@ impl Api {
             .route("/doctor", get(doctor::show))
             .route("/tap", get(tap::show))
             .route("/events", get(events::show))
-            .route("/openapi.json", get(openapi::show))
-            .route("/openapi.html", get(openapi::show_page))
             .route_layer(middleware::from_fn_with_state(self.clone(), queues::requests));
         let health = Router::new()
+            .route("/openapi.json", get(openapi::show))
+            .route("/openapi.html", get(openapi::show_page))
             .route("/healthz", get(health::alive))
             .route("/readyz", get(health::ready))
             .route("/metrics", get(health::metrics));

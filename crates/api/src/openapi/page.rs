@@ -1,4 +1,4 @@
-//! The OpenAPI document as one HTML page without scripts or external resources.
+//! The OpenAPI document as one HTML page without scripts or external resources, with how to sign a request, and requests to try.
 #![expect(clippy::indexing_slicing, reason = "a key that JSON does not have is null, and no panic")]
 
 use std::fmt::{self, Write};
@@ -9,8 +9,50 @@ use serde_json::{Map, Value};
 pub(super) const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}\
 h2{margin-top:2.5rem;border-bottom:1px solid #ccc}h2 code{font-size:1.1em}table{border-collapse:collapse;width:100%}\
 table{margin:1rem 0}th,td{text-align:left;vertical-align:top;padding:.2rem .8rem .2rem 0;border-bottom:1px solid #eee}\
-code{font:0.95em ui-monospace,monospace}nav li{list-style:none}nav ul{padding:0}small{color:#666}\
+code{font:0.95em ui-monospace,monospace}pre{overflow-x:auto;padding:.5rem;border:1px solid #8888}nav li{list-style:none}nav ul{padding:0}small{color:#666}\
 @media(prefers-color-scheme:dark){body{background:#111;color:#ddd}a{color:#8bf}th,td{border-color:#333}small{color:#999}}";
+
+/// A function that signs requests, in the directory where the collector was started. A test runs it, and the requests below.
+const SIGNING: &str = r#". data/keys; URL=http://127.0.0.1:8080
+ask() { # METHOD PATH [BODY]
+  curl -sS -X "$1" "$URL$2" -H "X-Io-Auth: $authKey" ${3:+-d "$3"} \
+    -H "X-Io-Sign: $(printf %s "${3:-$authKey}" | openssl dgst -sha256 -hmac "$signKey")"
+}"#;
+
+/// The body of a request to try.
+fn body(method: &str, path: &str) -> &'static str {
+    match (method, path) {
+        ("PUT", "/senders/{sender}") => r#"{"prefixes":[{"prefix":"172.16.1.0","prefixLen":24}],"tags":["edge"]}"#,
+        ("DELETE", "/senders/{sender}") => r#"{"prefixes":[{"prefix":"172.16.1.0","prefixLen":24}]}"#,
+        ("PUT", "/networks/{address}/{length}") => r#"{"name":"office","customer":"customer-a"}"#,
+        ("POST", "/stats" | "/stats/{sender}") => r#"{"172.16.1.0/24":{"days":["2014-02-02"]}}"#,
+        _ => "",
+    }
+}
+
+/// A request to try, as a line for a shell; `None` for those of a browser's session.
+fn example(method: &str, path: &str, operation: &Value) -> Option<String> {
+    if path.starts_with("/session") {
+        return None;
+    }
+    let (mut target, mut query) = (path.to_owned(), Vec::new());
+    for parameter in array(&operation["parameters"]) {
+        let (name, example) = (parameter["name"].as_str()?, &parameter["example"]);
+        let example = example.as_str().map_or_else(|| example.to_string(), str::to_owned);
+        if parameter["in"] == "path" {
+            target = target.replace(&format!("{{{name}}}"), &example);
+        } else if parameter["in"] == "query" && parameter["required"] == true {
+            query.push(format!("{name}={example}"));
+        }
+    }
+    let question = if query.is_empty() { "" } else { "?" };
+    let target = format!("'{target}{question}{}'", query.join("&"));
+    if operation["security"].is_array() && method == "GET" && path != "/" {
+        return Some(format!("curl -sS \"$URL\"{target}"));
+    }
+    let body = body(method, path);
+    Some(if body.is_empty() { format!("ask {method} {target}") } else { format!("ask {method} {target} '{body}'") })
+}
 
 /// The page of a document.
 pub(super) fn render(document: &Value) -> Result<String, fmt::Error> {
@@ -23,7 +65,12 @@ pub(super) fn render(document: &Value) -> Result<String, fmt::Error> {
         let id = Text(&operation["operationId"]);
         writeln!(page, "<li><a href=\"#{id}\"><code>{method} {}</code></a></li>", Escaped(path))?;
     }
-    writeln!(page, "</ul></nav>")?;
+    writeln!(page, "</ul></nav>\n<h2 id=\"signing\">How to sign a request</h2>")?;
+    writeln!(
+        page,
+        "<p>In a shell, in the directory where the collector was started; <code>netflow curl METHOD PATH [BODY]</code> does the same.</p>"
+    )?;
+    writeln!(page, "<pre><code>{}</code></pre>", Escaped(SIGNING))?;
     for (method, path, operation) in operations(document) {
         write_operation(&mut page, &method, path, operation)?;
     }
@@ -57,6 +104,9 @@ fn write_operation(page: &mut String, method: &str, path: &str, operation: &Valu
     }
     if operation["security"].is_array() {
         writeln!(page, "<p>Needs no credentials.</p>")?;
+    }
+    if let Some(example) = example(method, path, operation) {
+        writeln!(page, "<pre class=\"example\"><code>{}</code></pre>", Escaped(&example))?;
     }
     let mut parameters = array(&operation["parameters"]).peekable();
     if parameters.peek().is_some() {

@@ -6,7 +6,7 @@ use std::process::Command;
 use api::Api;
 use serde_json::Value;
 
-use crate::client::{ask, send};
+use crate::client::{ask, send, shell};
 use crate::server::{Server, keys};
 
 #[test]
@@ -50,7 +50,43 @@ fn the_page_shows_every_operation_and_needs_nothing_else() {
         assert!(page.contains(&format!("id=\"{name}\"")), "{link} leads nowhere");
     }
     assert!(!page.contains("src=") && !page.contains("<script"));
-    assert_eq!(send(server.address, "GET", "/openapi.html", "", b"").status, 401);
+    // Who has no key yet reads how to sign.
+    for path in ["/openapi.html", "/openapi.json"] {
+        assert_eq!(send(server.address, "GET", path, "", b"").status, 200);
+        assert_eq!(send(server.address, "POST", path, "", b"").status, 401);
+    }
+}
+
+/// The code of the page, each as its text.
+fn code(page: &str, opened: &str) -> Vec<String> {
+    let plain =
+        |text: &str| text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&");
+    page.split(opened).skip(1).map(|rest| plain(rest.split("</code>").next().unwrap())).collect()
+}
+
+#[test]
+fn the_requests_of_the_page_work_as_it_signs_them() {
+    let server = Server::with(keys(), Api::with_web);
+    let page = send(server.address, "GET", "/openapi.html", "", b"");
+    let signing = code(page.text(), "<pre><code>").remove(0);
+    assert_eq!(signing.lines().count(), 5);
+    let signing = signing.replace(". data/keys; URL=http://127.0.0.1:8080", "authKey=$AUTH_KEY signKey=$SIGN_KEY");
+    let mut requests = code(page.text(), "<pre class=\"example\"><code>");
+    assert!(requests.len() >= 25, "{requests:?}");
+    // What has no end, and what has no collector or archive here.
+    requests.retain(|request| {
+        !["'/tap", "'/events", "'/exporters", "'/unknown", "'/status", "'/flows", "'/doctor"]
+            .iter()
+            .any(|path| request.contains(path))
+    });
+    requests.sort_by_key(|request| (!request.contains(" PUT "), request.contains(" DELETE ")));
+    assert!(requests.len() >= 15, "{requests:?}");
+    for request in requests {
+        let answer = shell(server.address, &format!("{signing}\n{request}"));
+        for refusal in ["BAD_REQUEST", "UNAUTHORIZED", "NOT_FOUND", "METHOD_NOT_ALLOWED", "FORBIDDEN"] {
+            assert!(!answer.contains(refusal), "{request}: {answer}");
+        }
+    }
 }
 
 #[test]
