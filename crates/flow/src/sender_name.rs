@@ -20,6 +20,21 @@ impl SenderName {
     /// The most characters: that of a host name (RFC 1035, 2.3.4).
     pub const LONGEST: usize = 253;
 
+    /// A name that a stranger has given, such as a router by SNMP: what a name cannot have is `_` instead, and what is too long is cut.
+    /// `None` if nothing is left.
+    #[must_use]
+    pub fn cleaned(text: &str) -> Option<Self> {
+        let mut cleaned = String::new();
+        for character in text.chars().take(Self::LONGEST) {
+            match character {
+                allowed if is_allowed(allowed) => cleaned.push(allowed),
+                _ if cleaned.ends_with('_') => {}
+                _ => cleaned.push('_'),
+            }
+        }
+        cleaned.trim_matches(['_', '.']).parse().ok()
+    }
+
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -31,12 +46,15 @@ impl FromStr for SenderName {
     type Err = SenderNameError;
 
     fn from_str(text: &str) -> Result<Self, SenderNameError> {
-        let is_allowed = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | b'.');
-        match (1..=Self::LONGEST).contains(&text.len()) && text.bytes().all(is_allowed) {
+        match (1..=Self::LONGEST).contains(&text.len()) && text.chars().all(is_allowed) {
             true => Ok(Self(text.into())),
             false => Err(SenderNameError(text.chars().take(64).collect())),
         }
     }
+}
+
+const fn is_allowed(character: char) -> bool {
+    character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.')
 }
 
 impl fmt::Display for SenderName {
@@ -58,6 +76,24 @@ mod tests {
         for text in ["", "a b", "a,b", "a=b", "käfig", "\0", &format!("{longest}x")] {
             let refused = text.parse::<SenderName>().unwrap_err().to_string();
             assert!(refused.contains("is not a name of a sender: use 1 to 253 letters"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn names_of_strangers_are_cleaned_and_cut() {
+        let cleaned = |text: &str| SenderName::cleaned(text).map(|name| name.to_string());
+        for (text, name) in [
+            ("edge-1.example.net.", "edge-1.example.net"),
+            (" Core Switch 1\0", "Core_Switch_1"),
+            ("<script>alert(1)</script>", "script_alert_1_script"),
+            ("edge\x1b[2J\u{202e}ten", "edge_2J_ten"),
+            ("K\u{e4}fig", "K_fig"),
+        ] {
+            assert_eq!(cleaned(text).as_deref(), Some(name));
+        }
+        assert_eq!(cleaned(&"x".repeat(4096)).map(|name| name.len()), Some(SenderName::LONGEST));
+        for text in ["", " ", "\u{202e}", "..", "_"] {
+            assert_eq!(cleaned(text), None);
         }
     }
 }

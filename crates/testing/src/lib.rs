@@ -9,6 +9,7 @@
 //! | [`disk`] | a disk in memory for the journal, which fails and loses power as planned |
 //! | [`mmdb`] | MaxMind databases |
 //! | [`mutation`] | mutated datagrams and files |
+//! | [`name_server`] | a DNS server that answers, is silent, or is hostile |
 //! | [`random`] | numbers drawn from a seed |
 //! | [`service`] | real Redis and Cassandra servers, started for one test |
 //! | [`snmpd`] | a real SNMP agent with the interfaces of this machine |
@@ -29,6 +30,7 @@ pub mod datagrams;
 pub mod disk;
 pub mod mmdb;
 pub mod mutation;
+pub mod name_server;
 pub mod random;
 pub mod service;
 pub mod snmpd;
