@@ -8,6 +8,7 @@
 //! | [`own_files`] | blocks, announcements of exporters, the state file, names of interfaces, journal segments |
 //! | [`booked_origins`] | what a journal has of the origins of flows |
 //! | [`captures`] | pcap and pcapng files |
+//! | [`dns_answers`] | answers of DNS servers |
 //! | [`filters`] | filters of flows |
 //! | [`origins`] | files of AS numbers, AS names and countries |
 //! | [`snmp_answers`] | answers of SNMP agents |
@@ -19,6 +20,7 @@
 pub mod bmp_sessions;
 pub mod booked_origins;
 pub mod captures;
+pub mod dns_answers;
 pub mod filters;
 pub mod origins;
 pub mod own_files;
@@ -47,6 +49,7 @@ pub const BODIES: &[Body] = &[
     Body { name: "capture_file", run: captures::capture_file, seeds: captures::files },
     Body { name: "bmp_session", run: bmp_sessions::session, seeds: bmp_sessions::sessions },
     Body { name: "snmp_answer", run: snmp_answers::answer, seeds: snmp_answers::answers },
+    Body { name: "dns_answer", run: dns_answers::answer, seeds: dns_answers::answers },
     Body { name: "filter", run: filters::filter, seeds: filters::filters },
     Body { name: "mmdb", run: origins::mmdb, seeds: origins::databases },
     Body { name: "as_ranges", run: origins::ranges, seeds: origins::range_files },

@@ -61,6 +61,11 @@ fn changed_bmp_sessions_are_read_or_refused() {
 }
 
 #[test]
+fn answers_of_dns_servers() {
+    run_changed("dns_answer");
+}
+
+#[test]
 fn changed_answers_of_agents_are_read_or_refused() {
     run_changed("snmp_answer");
 }

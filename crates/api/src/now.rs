@@ -19,7 +19,7 @@ use serde::Serialize;
 use storage::{Answers, Question, Sender, Store};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
-use view::{Exporter, Unknown, View};
+use view::{Exporter, RouterNames, Unknown, View};
 
 use crate::Api;
 use crate::diagnosis::Diagnosis;
@@ -75,6 +75,9 @@ pub(crate) struct SenderNow {
     /// Its address.
     #[schema(value_type = String)]
     address: IpAddr,
+    /// What it is called.
+    #[serde(flatten)]
+    names: RouterNames,
     /// Its tags.
     tags: Vec<String>,
     /// When its last datagram was received; null if it has never sent.
@@ -167,7 +170,7 @@ impl Api {
         let exporters = view.exporters();
         kept.note_arrivals(&exporters, now);
         kept.note_sampling(view, &exporters);
-        let mut picture = kept.picture(&exporters, view.unknown());
+        let mut picture = kept.picture(&exporters, view);
         picture.diagnosis = self.diagnosis().await?;
         let picture = Arc::new(picture);
         kept.picture = Some((now, Arc::clone(&picture)));
@@ -238,23 +241,30 @@ impl Kept {
         }
     }
 
-    fn picture(&self, exporters: &[Exporter], unknown: Vec<Unknown>) -> Picture {
+    fn picture(&self, exporters: &[Exporter], view: &dyn View) -> Picture {
         let heard: HashMap<IpAddr, &Exporter> = exporters.iter().map(|exporter| (exporter.address, exporter)).collect();
         let minute = self.traffic.as_ref().map(|(minute, _)| minute.timestamp());
         let senders = self.senders.iter().map(|sender| {
             let exporter = heard.get(&sender.address).copied();
-            (sender.address, self.sender(sender, exporter, minute))
+            let names = view.names_of(sender.address).configured(sender.name.as_ref().map(ToString::to_string));
+            (sender.address, self.sender(sender, names, exporter, minute))
         });
         Picture {
             at: Timestamp::from(SystemTime::now()),
             minute,
             senders: senders.collect(),
-            unknown,
+            unknown: view.unknown(),
             diagnosis: Arc::default(),
         }
     }
 
-    fn sender(&self, sender: &Sender, exporter: Option<&Exporter>, minute: Option<Timestamp>) -> SenderNow {
+    fn sender(
+        &self,
+        sender: &Sender,
+        names: RouterNames,
+        exporter: Option<&Exporter>,
+        minute: Option<Timestamp>,
+    ) -> SenderNow {
         let last = exporter.and_then(|exporter| exporter.last).max(sender.last);
         let counted = self.traffic.as_ref().and_then(|(_, traffic)| traffic.get(&sender.address)).copied();
         // Nothing was counted, although it sends.
@@ -262,6 +272,7 @@ impl Kept {
         let rates = exporter.and_then(|exporter| exporter.rates);
         SenderNow {
             address: sender.address,
+            names,
             tags: sender.tags.iter().map(ToString::to_string).collect(),
             last: last.map(|last| last.to_string()),
             datagrams_per_second: rates.map(|rates| rates.datagrams_per_second),

@@ -17,7 +17,9 @@
 //! | `log_records`, `log_notes` | the records of the log once more, for its readers, compared with what the shards have noted |
 //! | `log_consumer` | the thread of a reader of the log |
 //! | `interfaces` | learns the names of routers' interfaces from options data, and stores them |
-//! | `surveys` | asks the SNMP agents of routers the same |
+//! | `surveys` | asks the SNMP agents of routers the same, and for their own names |
+//! | `known_names` | what routers are called |
+//! | `reverse_names` | asks DNS for that |
 //! | `origins` | the sources of AS numbers and countries that the shards look up |
 //! | `monitoring` | the routes of routers, from BMP sessions |
 //! | `remarks` | notices when the counters of a sender begin to mean something else |
@@ -42,6 +44,7 @@ mod interfaces;
 pub mod journaled_shard;
 mod keep;
 mod kernel_drops;
+mod known_names;
 pub mod ledgers;
 mod listening;
 mod local;
@@ -57,6 +60,7 @@ mod remarks;
 mod remote;
 pub mod replay;
 pub mod restore_templates;
+mod reverse_names;
 pub mod senders;
 mod settings;
 mod start;
@@ -79,6 +83,7 @@ pub use log_records::{LogRecords, LostFlushes, ReadFlush, ReaderCounts, begin_re
 pub use monitoring::BmpSettings;
 pub use origins::Origins;
 pub use pipeline::Logged;
+pub use reverse_names::{DnsSettings, NamedByDns};
 pub use senders::STORE_PATIENCE;
 pub use settings::{Reloadable, Settings};
 pub use start::{Collector, start};

@@ -1,21 +1,24 @@
 //! Reads the registered senders from the store, for admission. Those of a store on the network are also known on this
 //! machine's disk, for a start without the store, and for a store that has lost some (`remote`).
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use accounting::tally::OwnNetworks;
 use arc_swap::ArcSwap;
-use flow::Networks;
+use flow::{Networks, SenderName};
 use pipeline::{Admission, Admitted, Registered, Rules};
 use storage::known_senders::KnownSenders;
 use storage::registrations::{Merged, OPERATOR, RegisteredBy, senders};
 use storage::{InForce, LastTerms, Registry, Sender, Stated, Store, StoreError};
 use tokio::sync::Notify;
 use tokio::time::error::Elapsed;
+use view::NameSource;
 
 use crate::acceptance::{Acceptance, Ranges};
+use crate::known_names::KnownNames;
 use crate::local::Local;
 use crate::lock::locked;
 use crate::origins::Origins;
@@ -177,6 +180,11 @@ impl Registrations {
         Arc::clone(&self.published.networks)
     }
 
+    /// What routers are called, of which these are the configured names.
+    pub(crate) fn names(&self) -> KnownNames {
+        self.published.names.clone()
+    }
+
     /// Publishes them with what is stated now.
     pub fn set_stated(&mut self, stated: &Arc<Stated>) {
         if !Arc::ptr_eq(stated, &self.published.stated) {
@@ -281,6 +289,7 @@ struct Published {
     networks: PublishedNetworks,
     own: OwnNetworks,
     origins: Origins,
+    names: KnownNames,
 }
 
 impl Published {
@@ -304,6 +313,8 @@ impl Published {
             self.networks.store(Arc::new(networks));
             self.publish_origins();
         }
+        let named = senders.iter().filter_map(|sender| Some((sender.address, sender.name.clone()?)));
+        self.names.replace(NameSource::Configured, &named.collect::<HashMap<IpAddr, SenderName>>());
         // A registry that another program writes to may have it. No datagram has such a source address.
         let (refused, senders): (Vec<&Sender>, Vec<&Sender>) =
             senders.iter().partition(|sender| sender.address.is_unspecified());

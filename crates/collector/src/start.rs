@@ -37,6 +37,7 @@ use crate::origins::Origins;
 use crate::pulse::Pulse;
 use crate::receiver::{Failing, ReceiverThread, SocketChange};
 use crate::restore_templates;
+use crate::reverse_names::{DnsSettings, ReverseNames};
 use crate::senders::{Registrations, keep_fresh};
 use crate::settings::{Reloadable, Settings};
 use crate::start_error::StartError;
@@ -75,7 +76,7 @@ pub struct Collector {
     /// Read the log.
     readers: Readers,
     superseded: Arc<Notify>,
-    /// Read the registered senders, sample the rates of the view, and learn what interfaces are called.
+    /// Read the registered senders, sample the rates of the view, and learn what routers and interfaces are called.
     tasks: Vec<Task<()>>,
 }
 
@@ -140,13 +141,13 @@ pub async fn start(
     let flusher = spawn("flusher", || flusher.run(recovered))?;
     let pulse = Pulse::new("senders");
     pulses.push(pulse.clone());
-    let (networks, admitted) = (registrations.networks(), registrations.admitted());
+    let (networks, names, admitted) = (registrations.networks(), registrations.names(), registrations.admitted());
     let monitoring = monitor(&settings, Arc::clone(&admitted), &mut pulses)?;
     let admission = tokio::spawn(keep_fresh(registrations, Arc::clone(&current), Arc::clone(&changed), pulse));
     let receiving = places.iter().map(|place| place.bound).collect();
     let configured = Configured { receiving, spool_limit: spool_limit.clone(), is_multiplied: rules.scale_samples };
     let view = CollectorView::new(configured, &status, &exporters, &taps, journal.clone(), pulses.clone());
-    let view = Arc::new(view.naming(networks).monitoring(monitoring.shown()));
+    let view = Arc::new(view.naming(networks, names).monitoring(monitoring.shown()));
     let sampling = tokio::spawn(Arc::clone(&view).keep_sampling());
     Ok(Collector {
         status,
@@ -315,9 +316,21 @@ impl Collector {
     pub fn learn_interfaces(&mut self, interfaces: &Interfaces, agents: AgentSettings) {
         self.view.show_interfaces(interfaces);
         self.tasks.push(tokio::spawn(interfaces.clone().keep_learning(self.exporters.clone())));
-        let surveys = Surveys::new(agents, interfaces.clone());
+        let surveys = Surveys::new(agents, interfaces.clone(), self.view.names());
         self.tasks.push(tokio::spawn(surveys.clone().keep_asking(Arc::clone(&self.admitted))));
         self.surveys = Some(surveys);
+    }
+
+    /// Asks DNS what routers are called, and shows it.
+    pub fn learn_names(&mut self, settings: DnsSettings) {
+        let names = ReverseNames::new(settings, self.view.names());
+        self.view.show_reverse_names(&names);
+        self.tasks.push(tokio::spawn(names.keep_asking(Arc::clone(&self.admitted), self.exporters.clone())));
+    }
+
+    /// Replaces what DNS is asked for.
+    pub fn configure_names(&self, settings: &DnsSettings) {
+        self.view.configure_reverse_names(settings);
     }
 
     /// Replaces the SNMP agents that are asked.

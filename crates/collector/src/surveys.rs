@@ -6,14 +6,16 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use flow::{Prefix, Timestamp};
+use flow::{Prefix, SenderName, Timestamp};
 use interfaces::{Observation, Source};
 use pipeline::Admitted;
 use snmp::{Access, AskError, Patience, Survey};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
+use view::NameSource;
 
 use crate::interfaces::Interfaces;
+use crate::known_names::KnownNames;
 use crate::lock::locked;
 
 /// How often to look who has to be asked.
@@ -50,6 +52,7 @@ pub struct Agents {
 pub(crate) struct Surveys {
     settings: Arc<Mutex<Arc<AgentSettings>>>,
     interfaces: Interfaces,
+    names: KnownNames,
 }
 
 /// What is known of the surveys of a router.
@@ -71,8 +74,8 @@ impl AgentSettings {
 }
 
 impl Surveys {
-    pub(crate) fn new(settings: AgentSettings, interfaces: Interfaces) -> Self {
-        Self { settings: Arc::new(Mutex::new(Arc::new(settings))), interfaces }
+    pub(crate) fn new(settings: AgentSettings, interfaces: Interfaces, names: KnownNames) -> Self {
+        Self { settings: Arc::new(Mutex::new(Arc::new(settings))), interfaces, names }
     }
 
     /// Replaces the agents. If they differ, all routers are asked again.
@@ -101,12 +104,14 @@ impl Surveys {
                 asked.clear();
                 // Ends what has begun with the agents before.
                 running = JoinSet::new();
+                self.names.retain(NameSource::Snmp, |_| false);
             }
             if settings.agents.is_empty() {
                 continue;
             }
             let registered = admitted.load();
             asked.retain(|router, asked| asked.is_running || registered.contains_key(router));
+            self.names.retain(NameSource::Snmp, |router| registered.contains_key(router));
             let with_agent = registered.keys().copied().filter(|router| settings.of(*router).is_some());
             for router in due(with_agent, &mut asked, AT_A_TIME.saturating_sub(running.len())) {
                 let Some(Agents { port, access, .. }) = settings.of(router).cloned() else { continue };
@@ -150,6 +155,11 @@ impl Surveys {
     }
 
     fn learn(&self, router: IpAddr, survey: Survey) {
+        let name = survey.name.as_deref().and_then(SenderName::cleaned);
+        // Without an answer about it, it is still called what it was before.
+        if name.is_some() || survey.ended.is_none() {
+            self.names.set(router, NameSource::Snmp, name);
+        }
         let at: Timestamp = SystemTime::now().into();
         let booted = survey.uptime.map(|uptime| at.saturating_sub(uptime));
         self.interfaces.observe(Observation { router, source: Source::Snmp, at, booted }, survey.interfaces);

@@ -7,21 +7,24 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
-use flow::{Networks, Timestamp};
+use flow::{Networks, SenderName, Timestamp};
 use interfaces::Known;
 use journal::{Journal, Lag};
 use pipeline::{Exporters, LISTED, TableSizes};
 use tap::Taps;
 use view::{
-    Counter, DetailedExporter, Exporter, Gauge, Histogram, Interface, Rates, Reader, Status, Thread, Unknown, View,
+    Counter, DetailedExporter, Exporter, Gauge, Histogram, Interface, NameSource, Rates, Reader, RouterName,
+    RouterNames, Status, Thread, Unknown, View,
 };
 
 use crate::flush_counts::FlushCounts;
 use crate::interfaces::Interfaces;
+use crate::known_names::KnownNames;
 use crate::ledgers::{Ledgers, RecoveredCounts};
 use crate::lock::locked;
 use crate::log_records::ReaderCounts;
 use crate::pulse::Pulse;
+use crate::reverse_names::{DnsSettings, ReverseNames};
 use crate::senders::PublishedNetworks;
 use crate::{monitoring, status};
 
@@ -42,6 +45,8 @@ pub(crate) struct CollectorView {
     sampled: Mutex<Sampled>,
     interfaces: OnceLock<Interfaces>,
     networks: PublishedNetworks,
+    names: KnownNames,
+    reverse_names: OnceLock<ReverseNames>,
 }
 
 /// The displayed settings; a reload can change them.
@@ -85,12 +90,30 @@ impl CollectorView {
             sampled: Mutex::default(),
             interfaces: OnceLock::new(),
             networks: PublishedNetworks::default(),
+            names: KnownNames::default(),
+            reverse_names: OnceLock::new(),
         }
     }
 
-    /// Shows these networks.
-    pub(crate) fn naming(self, networks: PublishedNetworks) -> Self {
-        Self { networks, ..self }
+    /// Shows these networks, and these names of routers.
+    pub(crate) fn naming(self, networks: PublishedNetworks, names: KnownNames) -> Self {
+        Self { networks, names, ..self }
+    }
+
+    /// The names of routers.
+    pub(crate) fn names(&self) -> KnownNames {
+        self.names.clone()
+    }
+
+    /// Also shows how DNS was asked for names.
+    pub(crate) fn show_reverse_names(&self, reverse_names: &ReverseNames) {
+        // A collector asks in one place.
+        let _ = self.reverse_names.set(reverse_names.clone());
+    }
+
+    /// Replaces what DNS is asked for.
+    pub(crate) fn configure_reverse_names(&self, settings: &DnsSettings) {
+        self.reverse_names.get().into_iter().for_each(|names| names.configure(settings));
     }
 
     /// Also shows these BMP sessions.
@@ -191,6 +214,7 @@ impl View for CollectorView {
             counters.extend(journal_counters(&journal.counts(), &self.status.recovery()));
         }
         counters.extend(table_counters(&sizes));
+        counters.extend(self.reverse_names.get().map(ReverseNames::counter));
         if spool_limit.is_some() {
             let help = "Registrations that the store had lost and that were stored again";
             let restored = self.status.restored_registrations();
@@ -226,6 +250,7 @@ impl View for CollectorView {
         for exporter in &mut exporters {
             exporter.rates = sampled.rates.get(&exporter.address).copied();
             exporter.bmp = self.monitored.router_of(exporter.address);
+            exporter.names = self.names_of(exporter.address);
         }
         exporters
     }
@@ -238,11 +263,21 @@ impl View for CollectorView {
         found.detail.left_out.interfaces = found.detail.interfaces.len().saturating_sub(LISTED) as u64;
         found.detail.interfaces.truncate(LISTED);
         found.exporter.bmp = self.monitored.router_of(address);
+        found.exporter.names = self.names_of(address);
         Some(found)
     }
 
     fn unknown(&self) -> Vec<Unknown> {
-        self.exporters.unknown()
+        let mut unknown = self.exporters.unknown();
+        unknown.iter_mut().for_each(|sender| sender.names = self.names_of(sender.address));
+        unknown
+    }
+
+    fn names_of(&self, router: IpAddr) -> RouterNames {
+        let mut names = self.names.of(router);
+        let stated = self.monitored.name_of(router).as_deref().and_then(SenderName::cleaned);
+        names.extend(stated.map(|name| RouterName { name: name.to_string(), source: NameSource::Bmp }));
+        RouterNames::new(names)
     }
 
     fn interfaces(&self, router: IpAddr) -> Vec<Interface> {

@@ -184,6 +184,7 @@ impl Exporters {
     pub fn unknown(&self) -> Vec<Unknown> {
         let shown = self.unknown.busiest().into_iter().map(|sender| Unknown {
             address: sender.address,
+            names: view::RouterNames::default(),
             relay: sender.relay,
             datagrams: sender.datagrams.saturating_sub(sender.taken_over),
             last: sender.last,
@@ -446,6 +447,7 @@ impl Exporter {
         }
         view::Exporter {
             address,
+            names: view::RouterNames::default(),
             relay: stats.relay,
             protocols: stats.protocols(),
             first: stats.first,

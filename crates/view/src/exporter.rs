@@ -6,7 +6,7 @@ use flow::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{BmpRouter, Counter, json};
+use crate::{BmpRouter, Counter, RouterNames, json};
 
 /// What arrived from a registered exporter since the collector started.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -15,6 +15,9 @@ pub struct Exporter {
     /// Its source address.
     #[schema(value_type = String)]
     pub address: IpAddr,
+    /// What it is called.
+    #[serde(flatten)]
+    pub names: RouterNames,
     /// The relay that its last datagram or records came through; null if it sends them itself.
     #[schema(value_type = Option<String>)]
     pub relay: Option<IpAddr>,
@@ -85,6 +88,9 @@ pub struct Unknown {
     /// The address.
     #[schema(value_type = String)]
     pub address: IpAddr,
+    /// What it is called.
+    #[serde(flatten)]
+    pub names: RouterNames,
     /// The relay whose datagrams name it; null if it sends itself.
     #[schema(value_type = Option<String>)]
     pub relay: Option<IpAddr>,

@@ -8,6 +8,7 @@
 //! | `exporter.rs` | what arrived from one address |
 //! | `detail.rs` | the decoding state of one exporter |
 //! | `interface.rs` | what an interface of it is called |
+//! | `router_names.rs` | what a router is called, and the source of each name |
 //! | `origins.rs` | the files with AS numbers, AS names and countries |
 //! | `json.rs` | how lists of named values become JSON objects |
 //!
@@ -19,6 +20,7 @@ mod exporter;
 mod interface;
 mod json;
 mod origins;
+mod router_names;
 
 use std::fmt::Debug;
 use std::net::{IpAddr, SocketAddr};
@@ -39,6 +41,7 @@ pub use detail::{
 pub use exporter::{Arrivals, Exporter, Rates, Unknown};
 pub use interface::Interface;
 pub use origins::{OriginFile, OriginFiles};
+pub use router_names::{NameSource, RouterName, RouterNames};
 
 /// A read-only view of a running collector. No method waits for a shard's thread or for the store.
 pub trait View: Debug + Send + Sync {
@@ -56,6 +59,11 @@ pub trait View: Debug + Send + Sync {
 
     /// What the interfaces of a router are and were called, by index and time.
     fn interfaces(&self, router: IpAddr) -> Vec<Interface>;
+
+    /// What a router is called; also one that is not registered.
+    fn names_of(&self, _router: IpAddr) -> RouterNames {
+        RouterNames::default()
+    }
 
     /// What AS are called at present.
     fn as_names(&self) -> Arc<dyn AsNames> {

@@ -12,6 +12,7 @@ use flow::{Prefix, PrefixError, SenderName, SenderNameError, SenderSettings, Set
 use serde::Serialize;
 use storage::registrations::{OPERATOR, RegisteredBy};
 use storage::{Sender, Store, StoreError};
+use view::RouterNames;
 
 use super::index;
 use super::{SenderAddress, unknown_sender};
@@ -29,9 +30,8 @@ use crate::parameters::monitorable;
 pub(crate) struct SenderView {
     #[schema(value_type = String)]
     ip: IpAddr,
-    /// What it is called; absent without a name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
+    #[serde(flatten)]
+    names: RouterNames,
     /// When its last datagram was received, RFC 3339; null before the first.
     last: Option<String>,
     prefixes: Vec<PrefixView>,
@@ -107,9 +107,11 @@ impl SenderView {
             prefix_len: prefix.length(),
             network: naming.of_prefix(*prefix),
         };
+        // Without a collector, only the store knows names.
+        let names = api.view().map(|view| view.names_of(sender.address)).unwrap_or_default();
         Self {
             ip: sender.address,
-            name: sender.name.as_ref().map(ToString::to_string),
+            names: names.configured(sender.name.as_ref().map(ToString::to_string)),
             last: sender.last.map(|last| last.to_string()),
             prefixes: sender.prefixes.iter().map(view).collect(),
             settings: sender.settings.into(),

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use storage::StoreError;
 use tap::Taps;
 use view::{
-    Arrivals, Counter, Detail, DetailedExporter, Exporter, Gauge, Histogram, Interface, Ledger, OriginFile,
-    OriginFiles, Rates, Reader, Socket, Status, Thread, Unknown, View,
+    Arrivals, Counter, Detail, DetailedExporter, Exporter, Gauge, Histogram, Interface, Ledger, NameSource, OriginFile,
+    OriginFiles, Rates, Reader, RouterName, RouterNames, Socket, Status, Thread, Unknown, View,
 };
 
 use crate::client::{ask, send};
@@ -94,6 +94,7 @@ impl View for MadeUp {
     fn exporters(&self) -> Vec<Exporter> {
         vec![Exporter {
             address: "192.0.2.1".parse().unwrap(),
+            names: RouterNames::default(),
             relay: None,
             protocols: vec![("netflow-v9", 7)],
             first: Some(STARTED),
@@ -118,7 +119,9 @@ impl View for MadeUp {
     fn unknown(&self) -> Vec<Unknown> {
         let address = "2001:db8::1".parse().unwrap();
         let relay = Some("192.0.2.9".parse().unwrap());
-        vec![Unknown { address, relay, datagrams: 3, last: STARTED, protocol: Some("ipfix") }]
+        let name = RouterName { name: "edge-1.example.net".into(), source: NameSource::Dns };
+        let names = RouterNames::new(vec![name]);
+        vec![Unknown { address, names, relay, datagrams: 3, last: STARTED, protocol: Some("ipfix") }]
     }
 
     fn networks(&self) -> Arc<flow::Networks> {

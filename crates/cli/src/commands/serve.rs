@@ -112,6 +112,7 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
             .map_err(start_failure)?;
     let (flow_archive, archive_view) = start_archive(config, &mut collector)?.unzip();
     learn_interfaces(config, &mut collector, agents);
+    collector.learn_names(config.dns());
     for address in collector.addresses() {
         tracing::info!("listening on {address}");
     }

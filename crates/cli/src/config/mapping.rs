@@ -7,7 +7,7 @@ use std::thread;
 
 use accounting::period::PerPeriod;
 use accounting::tally::TallySettings;
-use collector::{BmpSettings, Keep, Origins, Reloadable, Settings};
+use collector::{BmpSettings, DnsSettings, Keep, Origins, Reloadable, Settings};
 use pipeline::Rules;
 use storage::Stated;
 #[cfg(feature = "cassandra")]
@@ -77,6 +77,11 @@ impl Config {
                 ..TallySettings::default()
             },
         }
+    }
+
+    /// What DNS is asked for.
+    pub(crate) fn dns(&self) -> DnsSettings {
+        DnsSettings { named: self.senders.dns_names, servers: self.senders.dns_servers.clone() }
     }
 
     /// The networks and senders of the configuration.

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use api::Signatures;
+use collector::NamedByDns;
 use journal::Sync;
 use strsim::damerau_levenshtein;
 use udp::Steering;
@@ -20,6 +21,11 @@ impl Words for Signatures {
 
 impl Words for Steering {
     const WORDS: &'static [(&'static str, Self)] = &[("source", Self::Source), ("spread", Self::Spread)];
+}
+
+impl Words for NamedByDns {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("all", Self::All), ("registered", Self::Registered), ("none", Self::None)];
 }
 
 impl Words for Sync {
@@ -157,6 +163,10 @@ pub(crate) const KEYS: &[Key] = &[
         "Routers in these ranges register themselves with their first valid export datagram, which is counted too, and count the networks that select them. A datagram from such an address is counted, also a forged one: list the loopbacks of your routers, not your customers. netflow senders shows which were accepted; one that is removed is not accepted again until it is registered by a request."),
     live("senders.acceptLimit", |config| ValueKind::Count(&mut config.senders.accept_limit, 1..=100_000),
         "The most routers that register themselves. Beyond it, the datagrams of others are unregistered; the log, /status and netflow doctor report it."),
+    live("senders.dnsNames", |config| ValueKind::Choice(&mut config.senders.dns_names),
+        "Whether DNS is asked for the names of routers, by their addresses (PTR), once a day and in the background: \"all\" are those that send, also unregistered ones, so that netflow doctor recognises a router that sends from another address than its registered one; \"registered\" are registered ones only; \"none\" asks for none. The servers learn the addresses of routers, never those of flows."),
+    live("senders.dnsServers", |config| ValueKind::Addresses(&mut config.senders.dns_servers),
+        "The DNS servers that are asked. If the list is empty, they are those of the machine (/etc/resolv.conf)."),
     live("origins.files", |config| ValueKind::Paths(&mut config.origins.files, origin::limits::FILES),
         "Files with AS numbers, AS names or countries, the most trusted first: MaxMind databases (GeoLite2, IPinfo, DB-IP), the TSV files of iptoasn.com, and lists of AS names. They are read again when they change, and at a reload. If one of them cannot be used, the collector keeps what it read last; at a start it counts without them. A relative path starts at the working directory of netflow."),
     live("origins.order", |config| ValueKind::Order(&mut config.origins.order),

@@ -76,6 +76,8 @@ const CHANGED: &[(&str, &str, &str)] = &[
     ),
     ("senders.accept", "[\"10.0.0.0/8\", \"2001:db8::/32\"]", "10.0.0.0/8, 2001:db8::/32"),
     ("senders.acceptLimit", "7", "7"),
+    ("senders.dnsNames", "\"registered\"", "registered"),
+    ("senders.dnsServers", "[\"192.0.2.1:53\", \"[::1]:53\"]", "192.0.2.1:53, [::1]:53"),
     ("origins.files", "[\"/a.mmdb\", \"b c.tsv\"]", "/a.mmdb, b c.tsv"),
     ("origins.order", "[\"files\", \"exporter\"]", "files, exporter"),
     ("interfaces.known", "[\"192.0.2.1 5 wan 1G to X\", \"::1 2 lo\"]", "192.0.2.1 5 wan 1G to X, ::1 2 lo"),

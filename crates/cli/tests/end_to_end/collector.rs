@@ -334,6 +334,8 @@ fn ready<'c>(command: &'c mut Command, directory: &TempDir) -> &'c mut Command {
         ("NETFLOW__SERVER__STATUSLOG", "1s"),
         // However full the disk of the tests is.
         ("NETFLOW__ARCHIVE__FREE_PERCENT", "0"),
+        // Whatever the DNS servers of the machine are.
+        ("NETFLOW__SENDERS__DNS_NAMES", "none"),
     ];
     for (name, value) in shared {
         if !command.get_envs().any(|(set, _)| set == name) {

@@ -56,6 +56,7 @@ mod remarks;
 mod replaced;
 mod restarts;
 mod restored;
+mod router_names;
 mod sampling;
 mod service_manager;
 mod snmp;

@@ -103,6 +103,11 @@ impl Shown {
         locked(&self.0).routers.get(&address).cloned()
     }
 
+    /// The name that a router has given itself.
+    pub(crate) fn name_of(&self, address: IpAddr) -> Option<String> {
+        locked(&self.0).routers.get(&address)?.name.clone()
+    }
+
     /// What `/status` shows; `None` if the collector has never listened for BMP sessions.
     pub(crate) fn view(&self) -> Option<Bmp> {
         let state = locked(&self.0);

@@ -190,21 +190,23 @@ fn prefixes_member(prefixes: &[Prefix]) -> Value {
     prefixes.iter().map(|prefix| json!({"prefix": prefix.address(), "prefixLen": prefix.length()})).collect()
 }
 
-/// One row for each prefix. Names, settings and origins only if there are some.
+/// One row for each prefix. Names, their sources, settings and origins only if there are some.
 fn table(answer: &Value) -> Table {
     let senders = answer.as_array().map_or_else(|| std::slice::from_ref(answer), Vec::as_slice);
     let more = |title, of: fn(&Value) -> String| (title, of, senders.iter().any(|sender| !of(sender).is_empty()));
-    let [name, settings, origin] = [more("name", name), more("settings", settings), more("from", origin)];
+    let [name, source] = [more("name", name), more("name from", name_source)];
+    let [settings, origin] = [more("settings", settings), more("from", origin)];
     let column = |(title, _, is_shown): (&'static str, fn(&Value) -> String, bool)| is_shown.then_some(title);
     let cell = |(_, of, is_shown): (&'static str, fn(&Value) -> String, bool), sender| is_shown.then(|| of(sender));
-    let titles = ["sender"].into_iter().chain(column(name)).chain(["last datagram", "prefix"]);
+    let titles = ["sender"].into_iter().chain(column(name)).chain(column(source)).chain(["last datagram", "prefix"]);
     let titles: Vec<&str> = titles.chain(column(settings)).chain(column(origin)).collect();
     let mut table = Table::new(&titles);
     for sender in senders {
         let last = if sender["last"].is_null() { "never".to_owned() } else { moment(&sender["last"]) };
         let prefixes = sender["prefixes"].as_array().map(Vec::as_slice).unwrap_or_default();
         let mut push = |prefix| {
-            let row = [text(&sender["ip"])].into_iter().chain(cell(name, sender)).chain([last.clone(), prefix]);
+            let row = [text(&sender["ip"])].into_iter().chain(cell(name, sender)).chain(cell(source, sender));
+            let row = row.chain([last.clone(), prefix]);
             let row = row.chain(cell(settings, sender)).chain(cell(origin, sender));
             table.push(row.map(Cell::Text).collect());
         };
@@ -220,6 +222,14 @@ fn table(answer: &Value) -> Table {
 
 fn name(sender: &Value) -> String {
     sender["name"].as_str().unwrap_or_default().to_owned()
+}
+
+/// Who gave the name, unless the operator did.
+fn name_source(sender: &Value) -> String {
+    match sender["nameSource"].as_str() {
+        None | Some("configured") => String::new(),
+        Some(source) => source.to_owned(),
+    }
 }
 
 /// What has registered it, unless a request did.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use collector::Origins;
 use flow::Networks;
 use names::AsNames;
-use view::{Counter, DetailedExporter, Exporter, Interface, Status, Unknown, View};
+use view::{Counter, DetailedExporter, Exporter, Interface, RouterNames, Status, Unknown, View};
 
 use super::archive_view::ArchiveView;
 use super::origin_files_view::OriginFilesView;
@@ -49,6 +49,10 @@ impl View for ProcessView {
 
     fn interfaces(&self, router: IpAddr) -> Vec<Interface> {
         self.collector.interfaces(router)
+    }
+
+    fn names_of(&self, router: IpAddr) -> RouterNames {
+        self.collector.names_of(router)
     }
 
     fn as_names(&self) -> Arc<dyn AsNames> {

@@ -67,6 +67,7 @@ impl Running {
         }
         self.collector.configure_interfaces(&config.interfaces.known);
         self.collector.configure_agents(&agents);
+        self.collector.configure_names(&config.dns());
         self.interface = interface;
         self.offers.send_replace(offer);
         if let Some(listener) = listener {

@@ -112,7 +112,9 @@ fn differences(sender: &Sender, known: Option<&Value>) -> Map<String, Value> {
     let settings = settings.map(|(name, value)| (name, value.parse::<u32>().map_or(Value::from(value), Value::from)));
     for (name, value) in stated.into_iter().chain(settings) {
         let is_stated = !value.is_null() && value != json!([]);
-        if is_stated && known[name] != value {
+        // What others call it may change.
+        let is_configured = name != "name" || known["nameSource"] == "configured";
+        if is_stated && !(is_configured && known[name] == value) {
             members.insert(name.to_owned(), value);
         }
     }
@@ -155,13 +157,15 @@ mod tests {
         let sender: Sender =
             "192.0.2.1 name=edge prefixes=10.0.0.0/8,192.0.2.0/24 tags=a samplingRate=10".parse().unwrap();
         let known = json!({
-            "ip": "192.0.2.1", "name": "edge", "tags": ["b"], "samplingRate": 10, "flowDirection": "ingress",
+            "ip": "192.0.2.1", "name": "edge", "nameSource": "configured", "tags": ["b"], "samplingRate": 10, "flowDirection": "ingress",
             "prefixes": [{"prefix": "10.0.0.0", "prefixLen": 8, "name": "x"}],
         });
         let expected = json!({"prefixes": [{"prefix": "192.0.2.0", "prefixLen": 24}], "tags": ["a"]});
         let members = differences(&sender, Some(&known));
         assert_eq!(Value::Object(members.clone()), expected);
         assert_eq!(change_of(true, &members), "prefixes=192.0.2.0/24 tags=a");
+        let found = json!({"ip": "192.0.2.1", "name": "edge", "nameSource": "dns", "prefixes": []});
+        assert_eq!(differences(&sender, Some(&found))["name"], json!("edge"));
         let all = differences(&sender, None);
         assert_eq!((all.len(), &all["samplingRate"], &all["name"]), (4, &json!(10), &json!("edge")));
         assert_eq!(change_of(false, &all), "new name=edge prefixes=10.0.0.0/8,192.0.2.0/24 samplingRate=10 tags=a");
