@@ -61,7 +61,7 @@ fn changed_bmp_sessions_are_read_or_refused() {
 }
 
 #[test]
-fn answers_of_dns_servers() {
+fn changed_answers_of_dns_servers_are_read_or_refused() {
     run_changed("dns_answer");
 }
 
