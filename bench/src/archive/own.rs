@@ -76,7 +76,7 @@ pub(crate) fn flows(arguments: &FlowsArguments) -> anyhow::Result<()> {
                 Value::Number(number) => print!("{number} "),
                 Value::Address(address) => print!("{address} "),
                 Value::Time(time) => print!("{} ", time.milliseconds()),
-                Value::Mac(_) | Value::Country(_) => {}
+                Value::Mac(_) | Value::Country(_) | Value::AsPath(_) => {}
             }
         }
         println!("{} {} {}", group.sums.flows, group.sums.packets, group.sums.bytes);

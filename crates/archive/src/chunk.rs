@@ -54,6 +54,15 @@ impl Chunk {
         self.columns.get(id as usize).map_or(&NONE, AsRef::as_ref)
     }
 
+    /// The octets of its different texts.
+    pub(crate) fn octets_of_texts(&self) -> usize {
+        let texts = self.columns.iter().map(|values| match &**values {
+            Values::Texts(texts) => texts.dictionary.octets(),
+            _ => 0,
+        });
+        texts.sum()
+    }
+
     /// When the first and the last row were received.
     pub(crate) fn received(&self) -> (u64, u64) {
         self.received
@@ -83,6 +92,7 @@ fn octets(values: &Values) -> usize {
         Values::U32(values) => values.len() * 4,
         Values::U64(values) => values.len() * 8,
         Values::Addresses(Addresses { v4, is_v6, v6 }) => v4.len() * 4 + is_v6.len() + v6.len() * 16,
+        Values::Texts(texts) => texts.numbers.len() * 4 + texts.dictionary.memory(),
     }
 }
 

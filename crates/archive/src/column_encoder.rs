@@ -1,4 +1,5 @@
-//! Encodes the columns of a group of rows as Parquet has them: pages of BYTE_STREAM_SPLIT that are compressed with zstd.
+//! Encodes the columns of a group of rows as Parquet has them: pages of BYTE_STREAM_SPLIT that are compressed with zstd. Texts
+//! have a dictionary (`text_pages`).
 //!
 //! The writer of `parquet` does that too, but copies each value several times and takes memory for each page: a flow costs
 //! more than a third as much again. What a file consists of besides pages is left to `parquet`.
@@ -6,13 +7,13 @@
 use std::io::Write;
 
 use bytes::Bytes;
-use columns::{Addresses, Id, Kind, Values};
+use columns::{Addresses, Encoding as Encoded, Id, Kind, Values};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::bloom_filter::Sbbf;
 use parquet::column::writer::ColumnCloseResult;
 use parquet::data_type::{ByteArray, FixedLenByteArray};
 use parquet::errors::{ParquetError, Result};
-use parquet::file::metadata::ColumnChunkMetaData;
+use parquet::file::metadata::{ColumnChunkMetaData, ColumnChunkMetaDataBuilder};
 use parquet::file::statistics::{Statistics, ValueStatistics};
 use parquet::file::writer::SerializedRowGroupWriter;
 use parquet::schema::types::SchemaDescriptor;
@@ -20,6 +21,7 @@ use zstd::bulk::Compressor;
 
 use crate::chunk::Chunk;
 use crate::schema::schema;
+use crate::text_pages::{self, GroupTexts, PageKind, write_unsigned};
 
 /// Compression takes most of the time that a file costs. Higher levels make files no smaller.
 pub(crate) const ZSTD_LEVEL: i32 = 1;
@@ -116,34 +118,66 @@ impl ColumnEncoder {
     /// Encodes a column into `octets`.
     fn encode(&mut self, chunks: &[Chunk], column: usize, (id, leaf): (Id, usize)) -> Result<ColumnChunkMetaData> {
         self.octets.clear();
+        if id.column().kind.leaves().get(leaf).is_some_and(|leaf| leaf.encoding == Encoded::Dictionary) {
+            return self.encode_texts(chunks, column, id);
+        }
         let (mut span, mut uncompressed) = (None, 0);
         for chunk in chunks {
             self.page.clear();
             let of_page = encode_page(chunk, id, leaf, &mut self.page);
             span = Some(span.map_or(of_page, |span: Span| span.and(of_page)));
-            uncompressed += self.end_page(chunk.rows())?;
+            uncompressed += self.end_page(PageKind::Streams, chunk.rows())?;
         }
-        let descriptor = self.schema.columns().get(column).cloned();
-        let descriptor = descriptor.ok_or_else(|| ParquetError::General("a column is not in the schema".to_owned()))?;
-        ColumnChunkMetaData::builder(descriptor)
-            .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
+        self.metadata(column, uncompressed)?
             .set_encodings(vec![Encoding::RLE, Encoding::BYTE_STREAM_SPLIT])
-            .set_total_compressed_size(self.octets.len() as i64)
-            .set_total_uncompressed_size(uncompressed as i64)
-            .set_num_values(self.empty_rows as i64)
             .set_data_page_offset(0)
             .set_statistics(span.unwrap_or(Span::Numbers(0, 0)).statistics(id))
             .build()
     }
 
-    /// Appends the page to the column. Returns how many octets it would have without compression.
-    fn end_page(&mut self, rows: usize) -> Result<usize> {
+    /// Encodes a column of texts.
+    fn encode_texts(&mut self, chunks: &[Chunk], column: usize, id: Id) -> Result<ColumnChunkMetaData> {
+        let texts = GroupTexts::of(chunks, id);
+        self.page.clear();
+        let count = texts.encode_texts(&mut self.page);
+        let mut uncompressed = self.end_page(PageKind::Texts, count)?;
+        let begin = self.octets.len();
+        let (width, mut numbers) = (texts.width(), texts.numbers.as_slice());
+        for chunk in chunks {
+            let (of_chunk, rest) = numbers.split_at_checked(chunk.rows()).unwrap_or((numbers, &[]));
+            numbers = rest;
+            self.page.clear();
+            text_pages::encode_numbers(of_chunk, width, &mut self.page);
+            uncompressed += self.end_page(PageKind::NumbersOfTexts, chunk.rows())?;
+        }
+        let (min, max) = texts.span().map(|(min, max)| (ByteArray::from(min), ByteArray::from(max))).unzip();
+        self.metadata(column, uncompressed)?
+            .set_encodings(vec![Encoding::PLAIN, Encoding::RLE, Encoding::RLE_DICTIONARY])
+            .set_dictionary_page_offset(Some(0))
+            .set_data_page_offset(begin as i64)
+            .set_statistics(ValueStatistics::new(min, max, None, Some(0), false).into())
+            .build()
+    }
+
+    /// What is stated of the column in `octets`.
+    fn metadata(&self, column: usize, uncompressed: usize) -> Result<ColumnChunkMetaDataBuilder> {
+        let descriptor = self.schema.columns().get(column).cloned();
+        let descriptor = descriptor.ok_or_else(|| ParquetError::General("a column is not in the schema".to_owned()))?;
+        Ok(ColumnChunkMetaData::builder(descriptor)
+            .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
+            .set_total_compressed_size(self.octets.len() as i64)
+            .set_total_uncompressed_size(uncompressed as i64)
+            .set_num_values(self.empty_rows as i64))
+    }
+
+    /// Appends the page with as many values to the column. Returns how many octets it would have without compression.
+    fn end_page(&mut self, kind: PageKind, values: usize) -> Result<usize> {
         self.compressed.clear();
         self.compressed.reserve(zstd::zstd_safe::compress_bound(self.page.len()));
         self.compressor.compress_to_buffer(&self.page, &mut self.compressed)?;
         let before = self.octets.len();
         let checksum = crc32fast::hash(&self.compressed);
-        write_header(&mut self.octets, [self.page.len(), self.compressed.len(), rows], checksum);
+        write_header(&mut self.octets, kind, [self.page.len(), self.compressed.len(), values], checksum);
         let header = self.octets.len() - before;
         self.octets.extend_from_slice(&self.compressed);
         Ok(header + self.page.len())
@@ -203,6 +237,8 @@ fn encode_page(chunk: &Chunk, id: Id, leaf: usize, page: &mut Vec<u8>) -> Span {
             let span = v6.iter().min().copied().zip(v6.iter().max().copied());
             Span::Addresses(span, rows - v6.len())
         }
+        // They have a dictionary.
+        (Values::Texts(_), _) => Span::Numbers(0, 0),
     }
 }
 
@@ -243,33 +279,30 @@ fn encode_levels(present: &[bool], rows: usize, page: &mut Vec<u8>) {
     }
 }
 
-/// The header of a page (`scan::page_header` reads it), with its octets before and after compression, its rows, and the CRC-32
+/// The header of a page (`scan::page_header` reads it), with its octets before and after compression, its values, and the CRC-32
 /// of the compressed ones.
-fn write_header(into: &mut Vec<u8>, [uncompressed, compressed, rows]: [usize; 3], checksum: u32) {
+fn write_header(into: &mut Vec<u8>, kind: PageKind, [uncompressed, compressed, values]: [usize; 3], checksum: u32) {
     // The next field of a structure: a number of 32 bits, a structure; and the end of one.
     const NUMBER: u8 = 0x15;
-    const STRUCTURE: u8 = 0x1c;
+    const OF_DATA: u8 = 0x1c;
+    const OF_DICTIONARY: u8 = 0x3c;
     const END: u8 = 0;
     let number = |into: &mut Vec<u8>, number: i32| {
         into.push(NUMBER);
         // Signed numbers have their sign in the lowest bit.
         write_unsigned(into, ((number << 1) ^ (number >> 31)).cast_unsigned().into());
     };
-    let [uncompressed, compressed, rows] = [uncompressed, compressed, rows].map(|number| number as i32);
-    [0, uncompressed, compressed, checksum.cast_signed()].into_iter().for_each(|value| number(into, value));
-    into.push(STRUCTURE);
-    // The rows, BYTE_STREAM_SPLIT, and RLE for both kinds of levels.
-    [rows, 9, 3, 3].into_iter().for_each(|value| number(into, value));
+    // The encoding of the values; RLE for both kinds of levels.
+    let (page, field, encodings): (_, _, &[i32]) = match kind {
+        PageKind::Streams => (0, OF_DATA, &[9, 3, 3]),
+        PageKind::NumbersOfTexts => (0, OF_DATA, &[8, 3, 3]),
+        PageKind::Texts => (2, OF_DICTIONARY, &[0]),
+    };
+    let [uncompressed, compressed, values] = [uncompressed, compressed, values].map(|number| number as i32);
+    [page, uncompressed, compressed, checksum.cast_signed()].into_iter().for_each(|value| number(into, value));
+    into.push(field);
+    [values].iter().chain(encodings).for_each(|value| number(into, *value));
     into.extend([END, END]);
-}
-
-/// Seven bits an octet, the lowest first.
-fn write_unsigned(into: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        into.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    into.push(number as u8);
 }
 
 /// Whether no row has a value in a column of the file: of addresses, the first one is of IPv4, the second one of IPv6.

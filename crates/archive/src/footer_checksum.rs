@@ -35,6 +35,10 @@ fn add_column(checksum: &mut Hasher, column: &ColumnChunkMetaData) {
         column.bloom_filter_length().unwrap_or_default().into(),
     ];
     numbers.iter().for_each(|number| checksum.update(&number.to_le_bytes()));
+    // Only texts have a dictionary.
+    if let Some(offset) = column.dictionary_page_offset() {
+        checksum.update(&offset.to_le_bytes());
+    }
     let Some(statistics) = column.statistics() else { return };
     let nulls = statistics.null_count_opt().unwrap_or_default();
     checksum.update(&nulls.to_le_bytes());

@@ -108,6 +108,8 @@ fn are_within(bounds: Bounds, values: &Values) -> bool {
         (Bounds::Numbers(min, max), Values::U16(values)) => all_within(min, max, values),
         (Bounds::Numbers(min, max), Values::U32(values)) => all_within(min, max, values),
         (Bounds::Numbers(min, max), Values::U64(values)) => all_within(min, max, values),
+        // All are empty.
+        (Bounds::Numbers(..), Values::Texts(values)) => values.numbers.iter().all(|number| *number == 0),
         (Bounds::Addresses { v4, v6 }, Values::Addresses(values)) => {
             let is_v6 = |row: usize| values.is_v6.get(row).copied().unwrap_or_default();
             let has_v4 = values.is_v6.is_empty() || values.is_v6.contains(&false);
@@ -139,6 +141,11 @@ fn digest(rows: &impl ColumnValues, digests: &mut Vec<u64>) -> u64 {
             Values::U16(values) => mix_numbers(id, values, digests),
             Values::U32(values) => mix_numbers(id, values, digests),
             Values::U64(values) => mix_numbers(id, values, digests),
+            Values::Texts(texts) => {
+                for (row, digest) in digests.iter_mut().enumerate() {
+                    texts.of_row(row).into_iter().for_each(|text| *digest = mix_text(*digest, id, text));
+                }
+            }
             Values::Addresses(Addresses { v4, is_v6, v6 }) => {
                 mix_numbers(id, v4, digests);
                 let of_v6 = digests.iter_mut().zip(is_v6).filter_map(|(digest, is_v6)| is_v6.then_some(digest));
@@ -160,6 +167,12 @@ fn mix_numbers<T: Copy + Into<u64>>(id: Id, values: &[T], digests: &mut [u64]) {
             *digest = mix(*digest, id, value);
         }
     }
+}
+
+fn mix_text(digest: u64, id: Id, text: &str) -> u64 {
+    let numbers =
+        text.as_bytes().chunks(8).map(|octets| octets.iter().fold(0, |all, octet| all << 8 | u64::from(*octet)));
+    numbers.fold(mix(digest, id, text.len() as u64), |digest, number| mix(digest, id, number))
 }
 
 fn mix(digest: u64, id: Id, value: u64) -> u64 {

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `schema` | the columns of a file, from the table of columns |
 //! | `part_name` | which rows a file has: the hour, and from which flush to which |
-//! | `part_writer`, `column_encoder`, `footer_checksum` | writes a file |
+//! | `part_writer`, `column_encoder`, `text_pages`, `footer_checksum` | writes a file |
 //! | [`writer`] | **takes the rows of the log**, flush by flush, and knows what is archived already |
 //! | `chunk`, [`open_parts`] | the rows that are in no complete file yet, which the writer shares with questions |
 //! | [`missing`] | a file of what is missing although it was counted |
@@ -40,6 +40,7 @@ mod row_order;
 pub mod scan;
 mod schema;
 pub mod status;
+mod text_pages;
 pub mod writer;
 
 pub use missing::Missing;

@@ -26,6 +26,7 @@ use crate::page_filters::{PageFilters, filters_of};
 use crate::part_name::{PartName, UNFINISHED, folder_of};
 use crate::row_order::by_host;
 use crate::schema::schema;
+use crate::text_pages::MOST_OCTETS;
 
 /// The columns with a Bloom filter for each group of rows: one of some hundred thousand addresses is rarely in all groups.
 const BLOOM_FILTERED: [Id; 2] = [Id::SrcIp, Id::DstIp];
@@ -179,7 +180,8 @@ impl PartWriter {
             return Ok(false);
         }
         self.end_chunk();
-        let is_group = self.chunks.len() * self.sizes.chunk >= self.sizes.group;
+        let texts: usize = self.chunks.iter().map(Chunk::octets_of_texts).sum();
+        let is_group = self.chunks.len() * self.sizes.chunk >= self.sizes.group || texts >= MOST_OCTETS;
         if is_group {
             self.write_group()?;
         }

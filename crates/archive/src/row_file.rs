@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use columns::{Addresses, Batch, Id, Kind, Row, Values};
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::data_type::{ByteArray, FixedLenByteArray, FixedLenByteArrayType, Int32Type, Int64Type};
+use parquet::data_type::{ByteArray, ByteArrayType, FixedLenByteArray, FixedLenByteArrayType, Int32Type, Int64Type};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
@@ -14,6 +14,7 @@ use crate::chunk::{Chunk, ROWS_OF_A_PAGE};
 use crate::column_encoder::ZSTD_LEVEL;
 use crate::part_writer::Sizes;
 use crate::schema::schema_of;
+use crate::text_pages::{GroupTexts, MOST_OCTETS};
 
 /// A file that is being written.
 pub struct RowFile<W: Write + Send> {
@@ -43,7 +44,9 @@ impl<W: Write + Send> RowFile<W> {
             return Ok(());
         }
         self.end_chunk();
-        if self.chunks.len() * ROWS_OF_A_PAGE >= Sizes::USUAL.group { self.write_group() } else { Ok(()) }
+        let texts: usize = self.chunks.iter().map(Chunk::octets_of_texts).sum();
+        let is_group = self.chunks.len() * ROWS_OF_A_PAGE >= Sizes::USUAL.group || texts >= MOST_OCTETS;
+        if is_group { self.write_group() } else { Ok(()) }
     }
 
     /// Completes it.
@@ -112,7 +115,14 @@ impl Encoded {
         leaf: usize,
     ) -> Result<(), ParquetError> {
         match (id.column().kind, leaf) {
-            (Kind::U8 | Kind::U16 | Kind::Country | Kind::U32, _) | (Kind::Address, 0) => {
+            (Kind::Country | Kind::AsPath, _) => {
+                let GroupTexts { dictionary, numbers } = GroupTexts::of(chunks, id);
+                let texts: Vec<_> = dictionary.texts().iter().map(|text| ByteArray::from(&**text)).collect();
+                let text = |number: &u32| texts.get((*number as usize).wrapping_sub(1)).cloned();
+                let values: Vec<_> = numbers.iter().map(|number| text(number).unwrap_or_else(|| "".into())).collect();
+                write_column::<ByteArrayType, W>(group, &values, None)
+            }
+            (Kind::U8 | Kind::U16 | Kind::U32, _) | (Kind::Address, 0) => {
                 self.collect_i32(chunks, id);
                 write_column::<Int32Type, W>(group, &self.i32, None)
             }
@@ -153,7 +163,7 @@ impl Encoded {
                 Values::U16(values) => self.i32.extend(values.iter().map(|value| i32::from(*value))),
                 Values::U32(values) => self.i32.extend(values.iter().map(|value| value.cast_signed())),
                 Values::Addresses(Addresses { v4, .. }) => self.i32.extend(v4.iter().map(|value| value.cast_signed())),
-                Values::U64(_) => {}
+                Values::U64(_) | Values::Texts(_) => {}
             }
             self.i32.resize(before + rows, 0);
         }

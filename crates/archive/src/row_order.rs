@@ -4,10 +4,12 @@
 //! a few pages as source and as destination, and those of another host are at its busy peers.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use columns::{Addresses, Id, Values};
+use columns::{Addresses, Id, Texts, Values};
 
 use crate::chunk::{Chunk, ROWS_OF_A_PAGE};
+use crate::text_pages::GroupTexts;
 
 /// The ends of a row: an IPv4 address as its number.
 type Ends = (u128, u128);
@@ -84,6 +86,12 @@ fn column_in_order(chunks: &[Chunk], id: Id, order: &[u32]) -> Vec<Values> {
         Values::U32(_) => numbers!(U32),
         Values::U64(_) => numbers!(U64),
         Values::Addresses(_) => addresses_in_order(all(), order),
+        Values::Texts(_) => {
+            let GroupTexts { dictionary, numbers } = GroupTexts::of(chunks, id);
+            let dictionary = Arc::new(dictionary);
+            let texts = |order| Texts { numbers: picked(&numbers, order), dictionary: Arc::clone(&dictionary) };
+            pieces().map(|order| Values::Texts(texts(order))).collect()
+        }
     }
 }
 

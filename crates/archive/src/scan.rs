@@ -12,7 +12,7 @@
 //! | `work` | which files and groups of rows are read, in which threads, and what is left out |
 //! | `part`, `file_octets`, `bloom_filter` | a file: whether it is what its name states, and what its statistics and Bloom filters rule out |
 //! | `footer`, `page_header`, `thrift` | what has to be known of a footer before it is read; the headers of pages; their form |
-//! | `group_rows`, `column_pages` | columns of a group of rows, each decoded when it is first asked for |
+//! | `group_rows`, `column_pages`, `text_column` | columns of a group of rows, each decoded when it is first asked for |
 //! | `row_values` | rows of these |
 //! | `shared_groups`, `group_table`, `key_layout` | the groups that several threads find, their hash tables, and the form in which keys are in these |
 //! | `budget` | the memory of a question |
@@ -47,6 +47,7 @@ mod shared_groups;
 mod sources;
 #[cfg(test)]
 mod tests;
+mod text_column;
 mod thrift;
 mod work;
 
@@ -195,6 +196,8 @@ fn memory_of_columns(columns: Columns) -> usize {
         Kind::U8 | Kind::U16 | Kind::Country | Kind::U32 => 4,
         Kind::U64 | Kind::Time | Kind::Mac => 8,
         Kind::Address => 4 + 16 + 1,
+        // With the texts of a group, of which there are fewer than rows.
+        Kind::AsPath => 4 + 60,
     });
     octets_of_a_value.map(|octets: usize| octets * (2 * ROWS_OF_A_PAGE + group_rows::WINDOW)).sum()
 }

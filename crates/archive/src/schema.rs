@@ -28,10 +28,12 @@ fn field(name: &str, leaf: &Leaf) -> Result<TypePtr, ParquetError> {
         Physical::Int32 => PhysicalType::INT32,
         Physical::Int64 => PhysicalType::INT64,
         Physical::Fixed16 => PhysicalType::FIXED_LEN_BYTE_ARRAY,
+        Physical::ByteArray => PhysicalType::BYTE_ARRAY,
     };
     let logical = match leaf.logical {
         Logical::None => None,
         Logical::Unsigned(bits) => Some(LogicalType::integer(bits.cast_signed(), false)),
+        Logical::Text => Some(LogicalType::String),
         Logical::Milliseconds => Some(LogicalType::timestamp(true, TimeUnit::MILLIS)),
     };
     let name = format!("{name}{}", leaf.suffix);

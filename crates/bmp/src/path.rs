@@ -70,19 +70,19 @@ impl Path {
     }
 }
 
-/// As routers show it: `64500 64501 {64502 64503}`, and members of a confederation in parentheses.
+/// As routers show it: `64500 64501 {64502,64503}`, and members of a confederation in parentheses.
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (number, segment) in self.segments().enumerate() {
-            let (open, ases, close) = match segment {
-                Segment::Sequence(ases) => ("", ases, ""),
-                Segment::Set(ases) => ("{", ases, "}"),
-                Segment::Confederation(ases) => ("(", ases, ")"),
+            let (open, ases, separator, close) = match segment {
+                Segment::Sequence(ases) => ("", ases, " ", ""),
+                Segment::Set(ases) => ("{", ases, ",", "}"),
+                Segment::Confederation(ases) => ("(", ases, ",", ")"),
             };
             f.write_str(if number == 0 { "" } else { " " })?;
             f.write_str(open)?;
             for (number, asn) in ases.iter().enumerate() {
-                write!(f, "{}{asn}", if number == 0 { "" } else { " " })?;
+                write!(f, "{}{asn}", if number == 0 { "" } else { separator })?;
             }
             f.write_str(close)?;
         }

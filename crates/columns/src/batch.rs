@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use crate::column::Kind;
 use crate::row::{Columns, Row};
 use crate::table::{COUNT, Id};
+use crate::texts::Texts;
 
 /// Every identifier is a column of a batch, so this is never seen.
 static NONE: Values = Values::U64(Vec::new());
@@ -41,6 +42,8 @@ pub enum Values {
     U64(Vec<u64>),
     /// Of a column of addresses.
     Addresses(Addresses),
+    /// Of a column of texts.
+    Texts(Texts),
 }
 
 /// The values of a column of addresses. Either list that has a value for each row has none if all of them are 0.
@@ -57,13 +60,14 @@ pub struct Addresses {
 impl Values {
     /// No values: all are 0.
     #[must_use]
-    pub const fn new(kind: Kind) -> Self {
+    pub fn new(kind: Kind) -> Self {
         match kind {
             Kind::U8 => Self::U8(Vec::new()),
             Kind::U16 | Kind::Country => Self::U16(Vec::new()),
             Kind::U32 => Self::U32(Vec::new()),
             Kind::U64 | Kind::Time | Kind::Mac => Self::U64(Vec::new()),
             Kind::Address => Self::Addresses(Addresses { v4: Vec::new(), is_v6: Vec::new(), v6: Vec::new() }),
+            Kind::AsPath => Self::Texts(Texts::default()),
         }
     }
 
@@ -76,6 +80,7 @@ impl Values {
             Self::U32(values) => values.is_empty(),
             Self::U64(values) => values.is_empty(),
             Self::Addresses(values) => values.v4.is_empty() && values.is_v6.is_empty(),
+            Self::Texts(values) => values.numbers.is_empty(),
         }
     }
 
@@ -91,6 +96,7 @@ impl Values {
                 values.is_v6.clear();
                 values.v6.clear();
             }
+            Self::Texts(values) => values.clear(),
         }
     }
 
@@ -106,6 +112,7 @@ impl Values {
                 fill(&mut values.v4, rows);
                 fill(&mut values.is_v6, rows);
             }
+            Self::Texts(values) => fill(&mut values.numbers, rows),
         }
     }
 }
@@ -186,8 +193,8 @@ impl Batch {
         for id in set.iter() {
             let Some(values) = self.columns.get_mut(id as usize) else { continue };
             let numbers = block.iter().map(|row| row.number(id));
-            if values.is_empty() && !matches!(values, Values::Addresses(_)) && numbers.clone().all(|number| number == 0)
-            {
+            let has_numbers = !matches!(values, Values::Addresses(_) | Values::Texts(_));
+            if values.is_empty() && has_numbers && numbers.clone().all(|number| number == 0) {
                 continue;
             }
             match values {
@@ -196,6 +203,7 @@ impl Batch {
                 Values::U32(values) => append(values, self.rows, numbers.map(|number| number as u32)),
                 Values::U64(values) => append(values, self.rows, numbers),
                 Values::Addresses(values) => values.append(self.rows, block.iter().map(|row| row.address(id))),
+                Values::Texts(values) => values.append(self.rows, block.iter().map(|row| row.text(id))),
             }
         }
         self.rows += self.pending;
@@ -231,6 +239,7 @@ impl Batch {
             Values::U32(values) => values.capacity() * 4,
             Values::U64(values) => values.capacity() * 8,
             Values::Addresses(values) => values.v4.capacity() * 4 + values.is_v6.capacity() + values.v6.capacity() * 16,
+            Values::Texts(values) => values.numbers.capacity() * 4 + values.dictionary.memory(),
         });
         size_of::<[Row; BLOCK]>() + columns.sum::<usize>()
     }
@@ -266,6 +275,7 @@ impl Default for Batch {
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
+    use std::sync::Arc;
 
     use super::*;
 
@@ -327,6 +337,26 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_has_each_text_once() {
+        let mut batch = Batch::new();
+        let texts = ["64500 64501", "64500"].map(Arc::<str>::from);
+        for number in 0..100 {
+            let mut row = row(1, [7; 16].into());
+            if number > 70 {
+                row.set_text(Id::DstAsPath, Arc::clone(&texts[number % 2]));
+            }
+            batch.push(&row);
+        }
+        let Values::Texts(found) = batch.values(Id::DstAsPath) else { panic!("no texts") };
+        assert_eq!((found.numbers.len(), found.dictionary.texts().len()), (100, 2));
+        let is_right = |row: usize| found.of_row(row) == (row > 70).then(|| &texts[row % 2]);
+        assert!((0..100).all(is_right));
+        batch.clear();
+        batch.push(&row(1, [7; 16].into()));
+        assert!(batch.values(Id::DstAsPath).is_empty());
+    }
+
+    #[test]
     fn values_have_the_width_of_their_column() {
         let mut batch = Batch::new();
         for id in Id::ALL {
@@ -337,6 +367,7 @@ mod tests {
                 Kind::U32 => assert!(matches!(values, Values::U32(_))),
                 Kind::U64 | Kind::Time | Kind::Mac => assert!(matches!(values, Values::U64(_))),
                 Kind::Address => assert!(matches!(values, Values::Addresses(_))),
+                Kind::AsPath => assert!(matches!(values, Values::Texts(_))),
             }
         }
     }

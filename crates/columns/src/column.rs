@@ -48,14 +48,16 @@ pub enum Kind {
     Time,
     /// A MAC address as a number of 48 bits, the first octet in the highest bits.
     Mac,
-    /// The two letters of a country, the first in the higher bits of a number of 16 bits; 0 for none.
+    /// The two letters of a country, the first in the higher bits of a number of 16 bits; 0 for none. A text in files.
     Country,
     /// An IPv4 or IPv6 address.
     Address,
+    /// An AS path as a text, such as `64500 64501 {64502,64503}`; empty for none.
+    AsPath,
 }
 
 impl Kind {
-    /// The largest number that it has; 0 for addresses.
+    /// The largest number that it has; 0 for addresses and paths.
     #[must_use]
     pub const fn largest(self) -> u64 {
         match self {
@@ -65,7 +67,7 @@ impl Kind {
             Self::U64 => u64::MAX,
             Self::Time => i64::MAX as u64,
             Self::Mac => (1 << 48) - 1,
-            Self::Address => 0,
+            Self::Address | Self::AsPath => 0,
         }
     }
 
@@ -76,6 +78,8 @@ impl Kind {
         const U16: &[Leaf] = &[Leaf::required(Physical::Int32, Logical::Unsigned(16))];
         const U32: &[Leaf] = &[Leaf::required(Physical::Int32, Logical::Unsigned(32))];
         const U64: &[Leaf] = &[Leaf::required(Physical::Int64, Logical::Unsigned(64))];
+        const TEXT: &[Leaf] =
+            &[Leaf { encoding: Encoding::Dictionary, ..Leaf::required(Physical::ByteArray, Logical::Text) }];
         const TIME: &[Leaf] = &[Leaf::required(Physical::Int64, Logical::Milliseconds)];
         const ADDRESS: &[Leaf] = &[
             Leaf { suffix: "_v4", ..Leaf::required(Physical::Int32, Logical::Unsigned(32)) },
@@ -83,11 +87,12 @@ impl Kind {
         ];
         match self {
             Self::U8 => U8,
-            Self::U16 | Self::Country => U16,
+            Self::U16 => U16,
             Self::U32 => U32,
             Self::U64 | Self::Mac => U64,
             Self::Time => TIME,
             Self::Address => ADDRESS,
+            Self::Country | Self::AsPath => TEXT,
         }
     }
 
@@ -96,11 +101,12 @@ impl Kind {
     pub const fn clickhouse(self) -> &'static str {
         match self {
             Self::U8 => "UInt8",
-            Self::U16 | Self::Country => "UInt16",
+            Self::U16 => "UInt16",
             Self::U32 => "UInt32",
             Self::U64 | Self::Mac => "UInt64",
             Self::Time => "DateTime64(3, 'UTC')",
             Self::Address => "IPv6",
+            Self::Country | Self::AsPath => "LowCardinality(String)",
         }
     }
 }
@@ -135,6 +141,8 @@ pub enum Physical {
     Int64,
     /// FIXED_LEN_BYTE_ARRAY of 16 octets.
     Fixed16,
+    /// BYTE_ARRAY.
+    ByteArray,
 }
 
 /// Parquet's logical types.
@@ -146,6 +154,8 @@ pub enum Logical {
     Unsigned(u8),
     /// TIMESTAMP in milliseconds, adjusted to UTC.
     Milliseconds,
+    /// STRING.
+    Text,
 }
 
 /// Parquet's encodings.
@@ -153,6 +163,8 @@ pub enum Logical {
 pub enum Encoding {
     /// BYTE_STREAM_SPLIT, without a dictionary: smaller than others after compression, and faster to write.
     ByteStreamSplit,
+    /// RLE_DICTIONARY: each text once for a group of rows, and its number for each row.
+    Dictionary,
 }
 
 /// The unit of a column.

@@ -16,11 +16,12 @@ ports. Records of other things, such as options and interface counters, are no r
 
 - Counters, ends, AS numbers and interfaces are read as they are for counting ([protocols.md](protocols.md)). Every other
   column has the value of the first of its places in which the record has another value than 0. A column without a value is
-  0, or `0.0.0.0`. A number that is too wide for its column keeps its low bits.
+  0, `0.0.0.0`, or an empty text. A number that is too wide for its column keeps its low bits.
 - Counters are as the exporter sent them. Multiply them by `rate` to estimate what was not sampled. How the collector
   counted a record, and settings of its sender, are not in the row.
 - A record with both directions of a flow is one row: its ends are those of the first direction, and `revbytes` and
   `revpackets` have the other.
+- A path of more than 1,000 characters is not kept.
 - Times have milliseconds. `received` is a time of the collector, all others are of the exporter.
 ";
 
@@ -49,7 +50,8 @@ pub fn markdown() -> String {
     out.push_str(
         "\n## Names and types elsewhere\n\n\
          The columns of ClickHouse have the names of Akvorado, and numbers are those of goflow2's protobuf message, where \
-         these have the\nsame column. An address is two columns in Parquet: `_v4` is 0 where `_v6` has a value.\n\n\
+         these have the\nsame column. An address is two columns in Parquet: `_v4` is 0 where `_v6` has a value. Countries \
+         were numbers in files of schema 1:\ntwo letters, the first in the higher bits.\n\n\
          | column | Parquet | ClickHouse | protobuf |\n| --- | --- | --- | --- |\n",
     );
     for Column { name, kind, clickhouse, protobuf, .. } in &COLUMNS {
@@ -78,11 +80,13 @@ fn parquet(kind: Kind) -> String {
             Physical::Int32 => "INT32",
             Physical::Int64 => "INT64",
             Physical::Fixed16 => "FIXED(16)",
+            Physical::ByteArray => "BYTE_ARRAY",
         };
         let logical = match leaf.logical {
             Logical::None => String::new(),
             Logical::Unsigned(bits) => format!(" UINT_{bits}"),
             Logical::Milliseconds => " TIMESTAMP(MILLIS, UTC)".to_owned(),
+            Logical::Text => " STRING".to_owned(),
         };
         let name = if leaf.suffix.is_empty() { String::new() } else { format!("`{}` ", leaf.suffix) };
         format!("{name}{physical}{logical}{}", if leaf.optional { ", optional" } else { "" })

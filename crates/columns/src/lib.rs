@@ -7,6 +7,7 @@
 //! | [`column`](mod@column) | the words in which the table is written |
 //! | [`row`] | the values of one record |
 //! | [`batch`] | many rows, column by column |
+//! | [`texts`] | texts of many rows, each different one once |
 //! | [`names`](mod@names) | the names of values: protocols, ports and others |
 //! | [`document`] | `docs/columns.md` |
 //!
@@ -21,8 +22,10 @@ pub mod document;
 pub mod names;
 pub mod row;
 pub mod table;
+pub mod texts;
 
 pub use batch::{Addresses, Batch, Values};
 pub use column::{Column, Encoding, Kind, Leaf, Logical, Physical, Source, Unit};
 pub use row::{Columns, Row, RowKind, Value, version};
-pub use table::{COLUMNS, COUNT, ELEMENT_PLACES, Id, SCHEMA};
+pub use table::{COLUMNS, COUNT, ELEMENT_PLACES, Id, OLDEST_SCHEMA, SCHEMA};
+pub use texts::{Dictionary, Texts};

@@ -1,19 +1,22 @@
 //! The values of one record.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use flow::{Country, Protocol, Timestamp};
 
 use crate::column::Kind;
-use crate::table::{ADDRESSES, COUNT, Id, TABLE};
+use crate::table::{ADDRESSES, COUNT, Id, TABLE, TEXTS};
 
 /// The values of one record, by column. What was not set is 0, or 0.0.0.0. A row is large and meant to be used again.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// By column; 0 for those of addresses.
+    /// By column; 0 for those of addresses and texts.
     numbers: [u64; COUNT],
     /// By the place of the column among those of addresses.
     addresses: [IpAddr; ADDRESSES],
+    /// By the place of the column among those of texts. Rows share them.
+    texts: [Option<Arc<str>>; TEXTS],
     /// The columns that are set.
     set: Columns,
 }
@@ -54,7 +57,7 @@ impl Columns {
 }
 
 /// A value, as people read it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
     /// A number.
     Number(u64),
@@ -66,18 +69,27 @@ pub enum Value {
     Country(Option<Country>),
     /// An address.
     Address(IpAddr),
+    /// An AS path; `None` if there is none.
+    AsPath(Option<Arc<str>>),
 }
 
-/// For each column the place among those of addresses, or [`NO_ADDRESS`].
-const PLACES: [u8; COUNT] = places();
-const NO_ADDRESS: u8 = u8::MAX;
+/// For each column the place among those of addresses, or [`NO_PLACE`].
+const ADDRESS_PLACES: [u8; COUNT] = places(false);
+/// For each column the place among those of texts, or [`NO_PLACE`].
+const TEXT_PLACES: [u8; COUNT] = places(true);
+const NO_PLACE: u8 = u8::MAX;
 
 #[expect(clippy::indexing_slicing, reason = "runs at compile time, where a panic is a compile error")]
-const fn places() -> [u8; COUNT] {
-    let mut places = [NO_ADDRESS; COUNT];
+const fn places(of_texts: bool) -> [u8; COUNT] {
+    let mut places = [NO_PLACE; COUNT];
     let (mut index, mut next) = (0, 0);
     while index < COUNT {
-        if matches!(TABLE[index].kind, Kind::Address) {
+        let is_among = match TABLE[index].kind {
+            Kind::Address => !of_texts,
+            Kind::AsPath => of_texts,
+            _ => false,
+        };
+        if is_among {
             places[index] = next;
             next += 1;
         }
@@ -104,12 +116,12 @@ impl Row {
     /// A row without values.
     #[must_use]
     pub const fn new() -> Self {
-        Self { numbers: [0; COUNT], addresses: [NONE; ADDRESSES], set: Columns::NONE }
+        Self { numbers: [0; COUNT], addresses: [NONE; ADDRESSES], texts: [const { None }; TEXTS], set: Columns::NONE }
     }
 
     /// Removes all values.
     #[inline]
-    pub const fn clear(&mut self) {
+    pub fn clear(&mut self) {
         *self = Self::new();
     }
 
@@ -147,9 +159,19 @@ impl Row {
     /// Sets an address.
     #[inline]
     pub fn set_address(&mut self, id: Id, address: IpAddr) {
-        let place = PLACES.get(id as usize).copied().unwrap_or(NO_ADDRESS);
+        let place = ADDRESS_PLACES.get(id as usize).copied().unwrap_or(NO_PLACE);
         if let Some(cell) = self.addresses.get_mut(usize::from(place)) {
             *cell = address;
+            self.set.add(id);
+        }
+    }
+
+    /// Sets a text.
+    #[inline]
+    pub fn set_text(&mut self, id: Id, text: Arc<str>) {
+        let place = TEXT_PLACES.get(id as usize).copied().unwrap_or(NO_PLACE);
+        if let Some(cell) = self.texts.get_mut(usize::from(place)) {
+            *cell = Some(text);
             self.set.add(id);
         }
     }
@@ -165,8 +187,16 @@ impl Row {
     #[inline]
     #[must_use]
     pub fn address(&self, id: Id) -> IpAddr {
-        let place = PLACES.get(id as usize).copied().unwrap_or(NO_ADDRESS);
+        let place = ADDRESS_PLACES.get(id as usize).copied().unwrap_or(NO_PLACE);
         self.addresses.get(usize::from(place)).copied().unwrap_or(NONE)
+    }
+
+    /// The text of a column, if it is one of texts and has one.
+    #[inline]
+    #[must_use]
+    pub fn text(&self, id: Id) -> Option<&Arc<str>> {
+        let place = TEXT_PLACES.get(id as usize).copied().unwrap_or(NO_PLACE);
+        self.texts.get(usize::from(place))?.as_ref().filter(|text| !text.is_empty())
     }
 
     /// The value of a column.
@@ -182,6 +212,7 @@ impl Row {
             }
             Kind::Country => Value::Country(Country::of_number(number as u16)),
             Kind::Address => Value::Address(self.address(id)),
+            Kind::AsPath => Value::AsPath(self.text(id).cloned()),
         }
     }
 

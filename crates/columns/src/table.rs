@@ -7,7 +7,10 @@ use crate::column::Source::{Datagram, Element, Field};
 use crate::column::{Column, Kind, Source, Unit};
 
 /// The version of the table. It grows when a column changes its name, type or meaning; new columns do not change it.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
+
+/// The oldest version whose files are still read. In version 1, countries were numbers.
+pub const OLDEST_SCHEMA: u32 = 1;
 
 /// An element of IANA's registry.
 const fn iana(number: u16) -> Source {
@@ -291,12 +294,15 @@ columns! {
     DstAsFrom "dstasfrom" U8 None "Where the AS of the destination is from, in the same numbers."
         from [Datagram("look-up")]
         as "DstASFrom" None, [];
-    SrcCountry "srccountry" Country None "Country of the source, from a file. In Parquet a number: its two letters, the first in the higher bits."
+    SrcCountry "srccountry" Country None "Country of the source, from a file: two letters."
         from [Datagram("look-up")]
         as "SrcCountry" None, ["src country"];
-    DstCountry "dstcountry" Country None "Country of the destination, from a file."
+    DstCountry "dstcountry" Country None "Country of the destination, from a file: two letters."
         from [Datagram("look-up")]
         as "DstCountry" None, ["dst country"];
+    DstAsPath "dstaspath" AsPath None "AS path to the destination, by BMP: the next AS first, with spaces between; those of a set in `{ }`, those of a confederation in `( )`, with commas between."
+        from [Datagram("look-up")]
+        as "DstASPath" Some(102), ["aspath", "dst aspath"];
 }
 
 impl Id {
@@ -314,12 +320,19 @@ static FIRST: Column = {
 };
 
 /// How many columns have addresses.
-pub(crate) const ADDRESSES: usize = addresses();
+pub(crate) const ADDRESSES: usize = columns_of(false);
 
-const fn addresses() -> usize {
+/// How many columns have texts.
+pub(crate) const TEXTS: usize = columns_of(true);
+
+const fn columns_of(texts: bool) -> usize {
     let (mut count, mut rest): (usize, &[Column]) = (0, &TABLE);
     while let [column, tail @ ..] = rest {
-        count += matches!(column.kind, Kind::Address) as usize;
+        count += match column.kind {
+            Kind::Address => !texts as usize,
+            Kind::AsPath => texts as usize,
+            _ => 0,
+        };
         rest = tail;
     }
     count

@@ -13,7 +13,7 @@ use crate::quantity::Quantity;
 pub enum Bounds {
     /// Nothing.
     Unknown,
-    /// All numbers are from the first to the second.
+    /// All numbers are from the first to the second. Of a column of texts: all of them are empty.
     Numbers(u64, u64),
     /// All addresses are in these ranges: IPv4 as numbers, IPv6. `None` if no row has an address of the family.
     Addresses {
@@ -154,6 +154,11 @@ impl Test {
                     Matches::of((can_v4 || can_v6) && (must || can_be()), must)
                 }
                 Bounds::Unknown | Bounds::Numbers(..) => Matches::Some,
+            },
+            Self::AsPath(id, paths) => match bounds(*id) {
+                // No row has a path.
+                Bounds::Numbers(..) => Matches::of(paths.matches(None), true),
+                Bounds::Unknown | Bounds::Addresses { .. } => Matches::Some,
             },
             Self::Order(left, comparison, right) => order(span(*left, &bounds), *comparison, span(*right, &bounds)),
             Self::SameAddress(..) => Matches::Some,

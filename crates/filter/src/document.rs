@@ -10,7 +10,7 @@ use crate::words::{CONDITIONS, FLAGS, Subject, WORDS, of_column};
 use crate::{DEEPEST, LONGEST_BYTES};
 
 /// Filters and what they match. A test runs each of them.
-pub const EXAMPLES: [(&str, &str); 26] = [
+pub const EXAMPLES: [(&str, &str); 28] = [
     ("host 192.0.2.1", "flows from or to this address"),
     ("src 192.0.2.1 and dst port 53", "what it asked name servers"),
     ("net 10/8 and not net 10.1.0.0/16", "a network without a part of it"),
@@ -25,6 +25,8 @@ pub const EXAMPLES: [(&str, &str); 26] = [
     ("if 5", "in or out by this interface"),
     ("as 64500", "the AS of either end"),
     ("dst as in [64500, 64501] and not src as 64500", "to these networks from others"),
+    ("aspath 64500", "on the way through this AS, by BMP"),
+    ("aspath 64500_64501 and not aspath = 64500_64501", "through one to the other, and further"),
     ("flags S and not flags AFRPU", "connections without an answer: SYN and no other flag"),
     ("icmp-type 8", "echo requests of ICMP"),
     ("bytes > 1g or packets >= 1m", "large flows"),
@@ -52,7 +54,7 @@ column of a flow ([columns.md](columns.md)). Words are read in upper and lower c
 ```
 
 - **Signs:** `=` (also `==`, `is`, `eq`), `!=` (`ne`), `>` (`gt`), `<` (`lt`), `>=` (`ge`), `<=` (`le`). Without a sign,
-  equal is meant. Addresses and countries have no order.
+  equal is meant. Addresses, countries and paths have no order.
 - **Together:** `and`, `or`, `not`, `( )`; also `&&`, `||`, `!`. `not` binds strongest, then `and`.
 - **Either end:** `port 53` matches if the source or the destination port is 53. `port != 53` is `not port 53`: neither is.
 - **Counters** are as the exporter sent them, not multiplied by the sampling rate. `bytes` and `packets` are those of both
@@ -62,6 +64,8 @@ column of a flow ([columns.md](columns.md)). Words are read in upper and lower c
   `net`, `port` and `portrange`. All others follow `proto`.
 - **Flags:** `flags SA` matches if both are set, whatever the others are; `not flags SA` if neither is; `flags = SA` if these
   are set and no others.
+- **Paths:** `aspath 64500_64501` matches if these follow one another in the AS path, `aspath = 64500_64501` if they are all of
+  it. Members of a set count one after the other. `aspath 0` matches if no path is known.
 - **Networks:** where an address is expected, a word can be the name, the customer or a tag of your
   [networks](networks.md): `src net customer-a`. It means the addresses that these have when the filter is read. Words of
   this page take precedence.
@@ -123,6 +127,7 @@ fn values(out: &mut String) {
          | address | `192.0.2.1`, `2001:db8::1`; a prefix `10.0.0.0/8` or `10/8`, whose other bits are 0; a range \
          `192.0.2.1-192.0.2.9` |\n\
          | MAC | `00:00:5e:00:53:01` |\n\
+         | path | AS numbers, `_` between those that follow one another: `64500`, `64500_64501`; 0 for none |\n\
          | flags | letters in any order: {}, `X` for the first six; or a number |\n",
         letters.join(", ")
     );
@@ -162,6 +167,7 @@ fn form(quantity: Quantity) -> &'static str {
         Form::Country => "country",
         Form::Flags => "flags",
         Form::Address => "address",
+        Form::AsPath => "path",
     }
 }
 

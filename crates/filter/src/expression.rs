@@ -5,6 +5,7 @@ use std::fmt;
 
 use columns::{Id, Row};
 
+use crate::as_paths::AsPaths;
 use crate::quantity::{Form, Quantity};
 use crate::ranges::{AddressSet, Countries, Ranges};
 use crate::words::FLAGS;
@@ -24,6 +25,8 @@ pub(crate) enum Test {
     Number(Quantity, Ranges<u64>),
     /// The address is one of these.
     Address(Id, AddressSet),
+    /// The AS path is one of these, or has one of them in it.
+    AsPath(Id, AsPaths),
     /// All of these bits are set.
     AllBits(Quantity, u64),
     /// None of these bits is set.
@@ -69,6 +72,7 @@ impl Test {
         match self {
             Self::Number(quantity, numbers) => numbers.contains(quantity.of(row)),
             Self::Address(id, addresses) => addresses.contains(row.address(*id)),
+            Self::AsPath(id, paths) => paths.matches(row.text(*id)),
             Self::AllBits(quantity, bits) => quantity.of(row) & bits == *bits,
             Self::NoBits(quantity, bits) => quantity.of(row) & bits == 0,
             Self::Order(left, comparison, right) => comparison.holds(left.of(row), right.of(row)),
@@ -82,7 +86,7 @@ impl Test {
             Self::Number(quantity, _) | Self::AllBits(quantity, _) | Self::NoBits(quantity, _) => {
                 (quantity.inputs(), &[])
             }
-            Self::Address(id, _) => (std::slice::from_ref(id), &[]),
+            Self::Address(id, _) | Self::AsPath(id, _) => (std::slice::from_ref(id), &[]),
             Self::Order(left, _, right) => (left.inputs(), right.inputs()),
             Self::SameAddress(left, right) => (std::slice::from_ref(left), std::slice::from_ref(right)),
         }
@@ -156,6 +160,7 @@ impl fmt::Display for Test {
             }
             Self::Number(quantity, numbers) => write!(f, "{quantity} {numbers}"),
             Self::Address(id, addresses) => write!(f, "{} {addresses}", id.column().name),
+            Self::AsPath(id, paths) => write!(f, "{} {paths}", id.column().name),
             Self::AllBits(quantity, bits) => write!(f, "{quantity} {}", Bits(*quantity, *bits)),
             Self::NoBits(quantity, bits) => write!(f, "not {quantity} {}", Bits(*quantity, *bits)),
             Self::Order(left, comparison, right) => write!(f, "{left} {comparison} {right}"),

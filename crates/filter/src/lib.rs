@@ -25,6 +25,7 @@
 //! A filter is read in time proportional to its length, and tested in time proportional to its tests
 //! ([`Filter::tests`]). It does not allocate when it is tested for a row.
 
+mod as_paths;
 mod bounds;
 pub mod document;
 mod error;

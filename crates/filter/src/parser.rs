@@ -4,6 +4,7 @@ use columns::Id;
 use flow::{Network, Networks, Tag};
 use names::{Names, nearest};
 
+use crate::as_paths::{AsPaths, sequence};
 use crate::error::FilterError;
 use crate::expression::{Comparison, Expression, Test};
 use crate::quantity::{Form, Quantity};
@@ -167,6 +168,9 @@ impl<'t> Parser<'t> {
         if sign.is_some() {
             self.skip(1);
         } else if self.take(&["in"]) {
+            if subject.quantity().form() == Form::AsPath {
+                return self.list_of_paths(subject);
+            }
             return self.list(subject);
         }
         let comparison = match sign {
@@ -174,9 +178,14 @@ impl<'t> Parser<'t> {
             Some(Sign::Differs) | None => Comparison::Equal,
         };
         let is_ordered = comparison != Comparison::Equal;
-        if is_ordered && matches!(subject.quantity().form(), Form::Address | Form::Mac | Form::Country) {
+        let form = subject.quantity().form();
+        if is_ordered && matches!(form, Form::Address | Form::Mac | Form::Country | Form::AsPath) {
             self.tokens = place;
-            return Err(self.complaint("addresses and countries have no order: use =, !=, or in [ ]".to_owned()));
+            return Err(self.complaint("addresses, countries and paths have no order: use =, !=, or in [ ]".to_owned()));
+        }
+        if form == Form::AsPath {
+            let path = as_path(subject, vec![self.sequence(subject)?], sign.is_some());
+            return Ok(if let Some(Sign::Differs) = sign { Expression::Not(Box::new(path)) } else { path });
         }
         let read = self.tokens.first().map(|token| value::read(subject.quantity(), token.text));
         let test = match read {
@@ -280,6 +289,26 @@ impl<'t> Parser<'t> {
         Ok(any(subject.quantities().map(|quantity| Test::Number(quantity, numbers.clone())).collect()))
     }
 
+    /// Sequences of ASes in brackets: a path has one of them.
+    fn list_of_paths(&mut self, subject: Subject) -> Result<Expression, FilterError> {
+        if !self.take(&["["]) {
+            return Err(self.expected("[ and a list of values"));
+        }
+        let mut sequences = Vec::new();
+        while !self.take(&["]"]) {
+            sequences.push(self.sequence(subject)?);
+            self.take(&[","]);
+        }
+        Ok(as_path(subject, sequences, false))
+    }
+
+    fn sequence(&mut self, subject: Subject) -> Result<Vec<u32>, FilterError> {
+        let read = self.tokens.first().and_then(|token| sequence(token.text));
+        let sequence = read.ok_or_else(|| self.no_value(subject.quantity(), None))?;
+        self.skip(1);
+        Ok(sequence)
+    }
+
     /// The addresses of the networks that the next word selects, where addresses are compared.
     fn network(&self, quantity: Quantity) -> Option<Vec<AddressRange>> {
         let word = self.tokens.first().filter(|_| quantity.form() == Form::Address)?.text;
@@ -380,6 +409,15 @@ fn addresses(subject: Subject, set: &AddressSet) -> Vec<Test> {
         _ => None,
     });
     ids.map(|id| Test::Address(id, set.clone())).collect()
+}
+
+fn as_path(subject: Subject, sequences: Vec<Vec<u32>>, is_whole: bool) -> Expression {
+    let ids = subject.quantities().filter_map(|quantity| match quantity {
+        Quantity::Column(id) => Some(id),
+        _ => None,
+    });
+    let paths = AsPaths::new(sequences, is_whole);
+    any(ids.map(|id| Test::AsPath(id, paths.clone())).collect())
 }
 
 /// Whether any of the tests holds.

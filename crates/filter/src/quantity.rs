@@ -37,6 +37,7 @@ pub(crate) enum Form {
     Country,
     Flags,
     Address,
+    AsPath,
 }
 
 /// The most columns that one is derived from.
@@ -88,6 +89,7 @@ impl Quantity {
                 Kind::Mac => Form::Mac,
                 Kind::Country => Form::Country,
                 Kind::Address => Form::Address,
+                Kind::AsPath => Form::AsPath,
             },
             Self::Duration => Form::Milliseconds,
             _ => Form::Number,

@@ -103,7 +103,7 @@ impl Selection {
     }
 
     /// The rows for which a condition holds, which is asked for each in its turn.
-    fn each(rows: usize, mut holds: impl FnMut(usize) -> bool) -> Self {
+    pub(crate) fn each(rows: usize, mut holds: impl FnMut(usize) -> bool) -> Self {
         let mut selection = Self::new(rows, false);
         for (index, word) in selection.words.iter_mut().enumerate() {
             for bit in 0..64.min(rows - index * 64) {
@@ -175,6 +175,10 @@ impl Test {
                 Values::Addresses(addresses) => select_addresses(rows, addresses, set),
                 _ => Selection::new(rows, set.contains(NONE)),
             },
+            Self::AsPath(id, paths) => match columns.values(*id) {
+                Values::Texts(texts) => paths.select(rows, texts),
+                _ => Selection::new(rows, paths.matches(None)),
+            },
             Self::Order(left, comparison, right) => {
                 let (left, right) = (Inputs::new(*left, columns), Inputs::new(*right, columns));
                 Selection::each(rows, |row| comparison.holds(left.at(row), right.at(row)))
@@ -202,7 +206,7 @@ fn select_numbers(quantity: Quantity, columns: &impl ColumnValues, holds: impl F
         Values::U16(values) => Selection::of(rows, values, |value| holds(value.into())),
         Values::U32(values) => Selection::of(rows, values, |value| holds(value.into())),
         Values::U64(values) => Selection::of(rows, values, holds),
-        Values::Addresses(_) => Selection::new(rows, holds(0)),
+        Values::Addresses(_) | Values::Texts(_) => Selection::new(rows, holds(0)),
     }
 }
 
@@ -261,7 +265,7 @@ impl<'v> Inputs<'v> {
             Some(Values::U16(values)) => values.get(row).copied().map_or(0, u64::from),
             Some(Values::U32(values)) => values.get(row).copied().map_or(0, u64::from),
             Some(Values::U64(values)) => values.get(row).copied().unwrap_or_default(),
-            Some(Values::Addresses(_)) | None => 0,
+            Some(Values::Addresses(_) | Values::Texts(_)) | None => 0,
         }))
     }
 }

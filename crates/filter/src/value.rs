@@ -39,6 +39,7 @@ pub(crate) fn expected(quantity: Quantity) -> String {
     let largest = quantity.largest();
     match quantity.form() {
         Form::Address => "an address such as 192.0.2.1 or 2001:db8::1, or a prefix such as 10.0.0.0/8".to_owned(),
+        Form::AsPath => "ASes of a path such as 64500 or 64500_64501, or 0 for none".to_owned(),
         Form::Mac => "a MAC address such as 00:00:5e:00:53:01".to_owned(),
         Form::Country => "the two letters of a country such as CH, or 0 for none".to_owned(),
         Form::Time => "a time in UTC such as 2026-11-29 or 2026-11-29T14:00:30".to_owned(),
@@ -65,7 +66,7 @@ fn numbers(quantity: Quantity, text: &str) -> Option<(u64, u64)> {
         Form::Milliseconds => with_unit(text, &DURATIONS),
         Form::Flags => flags(text).or_else(|| integer(text)),
         Form::Number => named(quantity, text).or_else(|| with_unit(text, &FACTORS)),
-        Form::Address => None,
+        Form::Address | Form::AsPath => None,
     };
     if let Some(number) = read(text) {
         return Some((number, number));

@@ -16,12 +16,13 @@
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::ops::Range;
+use std::sync::Arc;
 
 use bmp::Path;
 use flow::{AsSource, FlowRecord};
 
-/// The longest text of a path. A longer one is left out: each datagram would have it again.
-const LONGEST_PATH: usize = 1000;
+/// The longest text of a path. A longer one is left out, of taps as well: each datagram would have it again.
+pub(crate) const LONGEST_PATH: usize = 1000;
 
 const HAS_COUNTRY: u8 = 16;
 const HAS_PATH: u8 = 32;
@@ -298,7 +299,8 @@ fn put(mut number: u64, octets: &mut Vec<u8>) {
 /// What was booked of datagrams when they were decoded before.
 #[derive(Debug, Default)]
 pub(crate) struct Before {
-    paths: Vec<String>,
+    /// Rows share them.
+    paths: Vec<Arc<str>>,
     origins: Vec<Origin>,
     flows: Vec<Flow>,
     /// How many have come in their order.
@@ -307,7 +309,7 @@ pub(crate) struct Before {
     places: HashMap<u32, usize>,
     others: Others,
     /// The path to the destination of the last flow.
-    path: Option<String>,
+    path: Option<Arc<str>>,
 }
 
 /// A flow of the present datagram.
@@ -318,18 +320,21 @@ struct Flow {
     has_come: bool,
 }
 
+/// The origins of source and destination, and the path to the destination.
+type Found = ([Option<Origin>; 2], Option<Arc<str>>);
+
 /// Flows that have not come with the datagram of their booking: they may come later, with another one. At most [`MOST_OTHERS`],
 /// the newest.
 #[derive(Debug, Default)]
 struct Others {
-    origins: HashMap<u32, ([Option<Origin>; 2], Option<String>)>,
+    origins: HashMap<u32, Found>,
     order: VecDeque<u32>,
 }
 
 const MOST_OTHERS: usize = 65_536;
 
 impl Others {
-    fn add(&mut self, key: u32, ends: [Option<Origin>; 2], path: Option<String>) {
+    fn add(&mut self, key: u32, ends: [Option<Origin>; 2], path: Option<Arc<str>>) {
         if self.origins.insert(key, (ends, path)).is_none() {
             self.order.push_back(key);
         }
@@ -381,7 +386,7 @@ impl Before {
     fn read_body(&mut self, octets: &mut &[u8]) -> Option<()> {
         for _ in 0..take(octets)? {
             let length = take(octets)?;
-            self.paths.push(str::from_utf8(octets.split_off(..length)?).ok()?.to_owned());
+            self.paths.push(str::from_utf8(octets.split_off(..length)?).ok()?.into());
         }
         for _ in 0..take(octets)? {
             let flags = *octets.split_off_first()?;
@@ -405,16 +410,16 @@ impl Before {
     }
 
     /// Gives a flow of a router the origins that were booked. Returns the path to its destination.
-    pub(crate) fn set(&mut self, router: IpAddr, flow: &mut FlowRecord) -> Option<&str> {
+    pub(crate) fn set(&mut self, router: IpAddr, flow: &mut FlowRecord) -> Option<&Arc<str>> {
         let (ends, path) = if self.is_empty() { Default::default() } else { self.find(key(router, flow)) };
         let [source, destination] = ends;
         set(source, &mut flow.source_as, &mut flow.source_as_from, &mut flow.source_country);
         set(destination, &mut flow.destination_as, &mut flow.destination_as_from, &mut flow.destination_country);
         self.path = path;
-        self.path.as_deref()
+        self.path.as_ref()
     }
 
-    fn find(&mut self, key: u32) -> ([Option<Origin>; 2], Option<String>) {
+    fn find(&mut self, key: u32) -> Found {
         if self.flows.get(self.come).is_some_and(|flow| flow.key == key) {
             self.come += 1;
             return self.claim(self.come - 1);
@@ -429,7 +434,7 @@ impl Before {
         }
     }
 
-    fn claim(&mut self, place: usize) -> ([Option<Origin>; 2], Option<String>) {
+    fn claim(&mut self, place: usize) -> Found {
         let Some(flow) = self.flows.get_mut(place) else { return Default::default() };
         flow.has_come = true;
         let ends = flow.ends;
@@ -441,7 +446,7 @@ impl Before {
         self.origins.get(number.checked_sub(1)? as usize).copied()
     }
 
-    fn path_of(&self, [_, destination]: [Option<Origin>; 2]) -> Option<String> {
+    fn path_of(&self, [_, destination]: [Option<Origin>; 2]) -> Option<Arc<str>> {
         self.paths.get(destination?.path.checked_sub(1)? as usize).cloned()
     }
 }

@@ -28,21 +28,22 @@ pub struct Logged<'r> {
     /// The record. Its flow has the sampling rate that the registration states, and the origins by which it was counted.
     pub record: &'r Record<'r>,
     /// The AS path to its destination, if it is known.
-    pub path: Option<&'r str>,
+    pub path: Option<&'r Arc<str>>,
 }
 
 impl Logged<'_> {
-    /// Makes a row of the record ([`Record::row`]): of the exporter that it was counted for, also after a relay, and with the
-    /// next AS of its path, if the exporter has sent none.
+    /// Makes a row of the record ([`Record::row`]): of the exporter that it was counted for, also after a relay, with its path,
+    /// and with the next AS of that, if the exporter has sent none.
     pub fn row(&self, row: &mut Row) -> bool {
         if !self.record.row(row) {
             return false;
         }
         row.set_address(Id::Exporter, self.exporter);
-        if row.number(Id::NextAs) == 0
-            && let Some(path) = self.path
-        {
-            row.set_some(Id::NextAs, next_as(path));
+        if let Some(path) = self.path {
+            row.set_text(Id::DstAsPath, Arc::clone(path));
+            if row.number(Id::NextAs) == 0 {
+                row.set_some(Id::NextAs, next_as(path));
+            }
         }
         true
     }
@@ -216,7 +217,7 @@ fn booked<'o>(
     router: IpAddr,
     record: &Record<'_>,
     flow: Option<&mut FlowRecord>,
-) -> Option<&'o str> {
+) -> Option<&'o Arc<str>> {
     origins.set(router, flow.filter(|_| is_flow(record))?)
 }
 

@@ -7,6 +7,7 @@ use origin::OfRouter;
 use tap::{Details, Tapped};
 use wire::{ElementId, Field, FieldName, Record, RecordKind, Value};
 
+use crate::booked_origins::LONGEST_PATH;
 use crate::origins::shown;
 
 /// Sends the flow of a record, if it has one, to the subscribers of its exporter: with the origins that these sources know, or
@@ -26,6 +27,9 @@ pub(crate) fn publish(record: &Record<'_>, subscribers: &Tapped, sources: Option
         && let Some(asn) = path.and_then(bmp::Path::peer)
     {
         row.set_some(Id::NextAs, asn.into());
+    }
+    if let Some(path) = path.map(bmp::Path::to_string).filter(|path| path.len() <= LONGEST_PATH) {
+        row.set_text(Id::DstAsPath, path.into());
     }
     subscribers.show(record.message.received, record.message.protocol, &flow, &row, || details(record));
 }

@@ -37,7 +37,9 @@ impl Value {
             columns::Value::Number(number) => Self::Number(number),
             columns::Value::Time(Timestamp::EPOCH)
             | columns::Value::Mac([0, 0, 0, 0, 0, 0])
-            | columns::Value::Country(None) => Self::None,
+            | columns::Value::Country(None)
+            | columns::Value::AsPath(None) => Self::None,
+            columns::Value::AsPath(Some(path)) => Self::Text(path.to_string()),
             columns::Value::Country(Some(country)) => Self::Text(country.to_string()),
             columns::Value::Time(time) => Self::Text(zone.display_time(time)),
             columns::Value::Mac([a, b, c, d, e, f]) => {
@@ -50,7 +52,7 @@ impl Value {
 
     /// The value of a key, such as a network.
     pub(crate) fn of_key(key: Key, value: columns::Value, zone: &Zone) -> Self {
-        match (key, value) {
+        match (key, &value) {
             (Key::Prefix(_, v4, v6), columns::Value::Address(address)) => {
                 Self::Text(format!("{address}/{}", if address.is_ipv4() { v4 } else { v6 }))
             }
@@ -62,8 +64,9 @@ impl Value {
 impl Record {
     /// The values of the keys of a group.
     pub(crate) fn of_group(keys: &[Key], values: &[columns::Value], zone: &Zone) -> Self {
-        let value =
-            |(key, value): (&Key, &columns::Value)| (Cow::Owned(key.to_string()), Value::of_key(*key, *value, zone));
+        let value = |(key, value): (&Key, &columns::Value)| {
+            (Cow::Owned(key.to_string()), Value::of_key(*key, value.clone(), zone))
+        };
         Self(keys.iter().zip(values).map(value).collect())
     }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use columns::Row;
+use columns::{Id, Row};
 use flow::{FlowRecord, Protocol, Timestamp};
 
 use crate::Filter;
@@ -22,7 +22,7 @@ const QUEUE_LENGTH: usize = 8192;
 const STALLED: Duration = Duration::from_secs(60);
 
 /// A flow with details that are not counted, for a subscriber.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
     /// The receive time of its datagram.
     pub received: Timestamp,
@@ -32,6 +32,8 @@ pub struct Seen {
     pub protocol: Protocol,
     /// The flow: counters are not multiplied by the sampling rate.
     pub flow: FlowRecord,
+    /// The AS path to its destination, if it is known.
+    pub path: Option<Arc<str>>,
     /// Details that are not counted.
     pub details: Details,
 }
@@ -205,9 +207,10 @@ impl Tapped {
         if asked.peek().is_none() {
             return;
         }
-        let seen = Seen { received, exporter: self.exporter, protocol, flow: *flow, details: details() };
+        let path = row.text(Id::DstAsPath).cloned();
+        let seen = Seen { received, exporter: self.exporter, protocol, flow: *flow, path, details: details() };
         for pipe in asked {
-            if pipe.flows.try_send(seen).is_ok() {
+            if pipe.flows.try_send(seen.clone()).is_ok() {
                 self.places.shown.fetch_add(1, Ordering::Relaxed);
             } else {
                 self.places.dropped.fetch_add(1, Ordering::Relaxed);
@@ -256,7 +259,6 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use columns::Id;
     use flow::Counters;
 
     use super::*;

@@ -127,6 +127,9 @@ struct FlowView {
     source_country: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     destination_country: Option<String>,
+    /// The AS path to the destination, by BMP, if it is known: `64500 64501 {64502,64503}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    destination_as_path: Option<String>,
     #[serde(flatten)]
     forward: Amounts,
     /// From destination to source, when the record has both.
@@ -158,7 +161,7 @@ impl From<Counters> for Amounts {
 
 impl From<&Seen> for TapLine {
     fn from(seen: &Seen) -> Self {
-        let Seen { received, exporter, protocol, flow, details } = seen;
+        let Seen { received, exporter, protocol, flow, path, details } = seen;
         let (source_port, destination_port) = flow.ports();
         let [source_country, destination_country] = countries(flow).map(|country| Some(country?.as_str().to_owned()));
         Self {
@@ -177,6 +180,7 @@ impl From<&Seen> for TapLine {
                 destination_as: flow.destination_as,
                 source_country,
                 destination_country,
+                destination_as_path: path.as_deref().map(str::to_owned),
                 forward: flow.forward.into(),
                 reverse: (!flow.reverse.is_zero()).then(|| flow.reverse.into()),
                 sampling: SamplingView { rate: flow.sampling.rate, source: flow.sampling.source.name() },

@@ -91,7 +91,7 @@ fn combine(values: &Values, rows: &[u32], amounts: &mut [Amounts], index: usize,
         Values::U16(values) => combine_each(values, rows, amounts, index, change),
         Values::U32(values) => combine_each(values, rows, amounts, index, change),
         Values::U64(values) => combine_each(values, rows, amounts, index, change),
-        Values::Addresses(_) => {}
+        Values::Addresses(_) | Values::Texts(_) => {}
     }
 }
 

@@ -8,8 +8,8 @@ use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::reader::ChunkReader;
 use twox_hash::XxHash64;
 
-use super::column_pages::variable_length;
 use super::file_octets::FileOctets;
+use crate::text_pages::read_unsigned;
 
 /// The octets of a block.
 const BLOCK: u64 = 32;
@@ -30,7 +30,7 @@ fn block(octets: &FileOctets, chunk: &ColumnChunkMetaData, value: &[u8]) -> Opti
     let header = octets.get_bytes(begin, BEGINNING).ok()?;
     let (FIRST_FIELD, mut length) = header.split_first().map(|(first, rest)| (*first, rest))? else { return None };
     // Signed numbers have their sign in the lowest bit.
-    let length = variable_length(&mut length)? >> 1;
+    let length = read_unsigned(&mut length)? >> 1;
     let blocks = length / BLOCK;
     let first = end.checked_sub(length).filter(|first| *first > begin && blocks > 0 && length.is_multiple_of(BLOCK))?;
     // The block follows from the upper half of the hash (Parquet's BloomFilter.md), the bits in it from the lower half.

@@ -13,13 +13,20 @@ use zstd::bulk::Decompressor;
 
 use super::file_octets::FileOctets;
 use super::page_header::{self, PageHeader};
+use crate::text_pages::{PageKind, read_unsigned};
+
+/// The pages of a column of a file that are not read yet.
+pub(crate) struct Pages {
+    file: Arc<FileOctets>,
+    octets: Range<u64>,
+    /// Memory for a page as it is in the file.
+    compressed: Vec<u8>,
+}
 
 /// The pages of a column in a group of rows, read from the first to the last one. Pages without rows that are asked for are not
 /// read, only their headers.
 pub(crate) struct ColumnPages {
-    file: Arc<FileOctets>,
-    /// What is not read yet of the column.
-    octets: Range<u64>,
+    pages: Pages,
     /// The octets of a value.
     width: usize,
     /// Whether rows may have none.
@@ -29,8 +36,6 @@ pub(crate) struct ColumnPages {
     page: PageValues,
     /// The row at which the page begins.
     first: usize,
-    /// Memory for a page as it is in the file.
-    compressed: Vec<u8>,
 }
 
 /// The values of a page.
@@ -45,10 +50,53 @@ struct PageValues {
     present: Vec<bool>,
 }
 
+impl Pages {
+    pub(crate) const fn new(file: Arc<FileOctets>, octets: Range<u64>) -> Self {
+        Self { file, octets, compressed: Vec::new() }
+    }
+
+    /// The header of the next page, which has this kind and at most as many values, and where the page begins.
+    pub(crate) fn header(&mut self, kind: PageKind, most: usize) -> Result<(PageHeader, u64)> {
+        let left = self.octets.end.saturating_sub(self.octets.start);
+        let mut header = [0; page_header::LONGEST];
+        let header = header.get_mut(..left.min(page_header::LONGEST as u64) as usize).unwrap_or_default();
+        self.file.read_at(self.octets.start, header)?;
+        let header = PageHeader::read(header)
+            .filter(|page| (page.octets as u64).saturating_add(page.compressed as u64) <= left)
+            .filter(|page| page.kind == kind && page.rows <= most)
+            .ok_or_else(|| damaged("the header of a page is not as netflow writes it, or a column ends too early"))?;
+        let begin = self.octets.start + header.octets as u64;
+        self.octets.start = begin + header.compressed as u64;
+        Ok((header, begin))
+    }
+
+    /// Reads a page that has at most as many octets.
+    pub(crate) fn read(&mut self, begin: u64, header: PageHeader, most: usize, into: &mut Vec<u8>) -> Result<()> {
+        let PageHeader { compressed, uncompressed, checksum, .. } = header;
+        // No memory is reserved for what a page cannot have.
+        if uncompressed > most || compressed > 2 * most + 64 {
+            return Err(damaged("a page is longer than its values"));
+        }
+        self.compressed.resize(compressed, 0);
+        self.file.read_at(begin, &mut self.compressed)?;
+        if checksum.is_some_and(|checksum| checksum != crc32fast::hash(&self.compressed)) {
+            return Err(damaged("the octets of a page have another checksum than its header states"));
+        }
+        into.clear();
+        into.reserve(uncompressed);
+        if decompress(&self.compressed, into)? != uncompressed {
+            return Err(damaged(NOT_AS_MANY));
+        }
+        Ok(())
+    }
+}
+
+const NOT_AS_MANY: &str = "a page has not as many octets as its values";
+
 impl ColumnPages {
     pub(crate) fn new(file: Arc<FileOctets>, octets: Range<u64>, width: usize, is_optional: bool, rows: usize) -> Self {
-        let (page, compressed) = (PageValues::default(), Vec::new());
-        Self { file, octets, width, is_optional, rows, page, first: 0, compressed }
+        let (page, pages) = (PageValues::default(), Pages::new(file, octets));
+        Self { pages, width, is_optional, rows, page, first: 0 }
     }
 
     /// Appends values of 8 bits.
@@ -135,18 +183,7 @@ impl ColumnPages {
     fn read_page(&mut self, row: usize) -> Result<()> {
         self.first += std::mem::take(&mut self.page.rows);
         loop {
-            let left = self.octets.end.saturating_sub(self.octets.start);
-            let mut header = [0; page_header::LONGEST];
-            let header = header.get_mut(..left.min(page_header::LONGEST as u64) as usize).unwrap_or_default();
-            self.file.read_at(self.octets.start, header)?;
-            let header = PageHeader::read(header)
-                .filter(|page| (page.octets as u64).saturating_add(page.compressed as u64) <= left)
-                .filter(|page| page.rows <= self.rows.saturating_sub(self.first))
-                .ok_or_else(|| {
-                    damaged("the header of a page is not as netflow writes it, or a column ends too early")
-                })?;
-            let begin = self.octets.start + header.octets as u64;
-            self.octets.start = begin + header.compressed as u64;
+            let (header, begin) = self.pages.header(PageKind::Streams, self.rows.saturating_sub(self.first))?;
             if row < self.first + header.rows {
                 return self.decode_page(begin, header);
             }
@@ -155,21 +192,11 @@ impl ColumnPages {
     }
 
     fn decode_page(&mut self, begin: u64, header: PageHeader) -> Result<()> {
-        let PageHeader { compressed, uncompressed, rows, checksum, .. } = header;
-        // Levels take less than an octet a row. No memory is reserved for what a page cannot have.
+        let PageHeader { uncompressed, rows, .. } = header;
+        // Levels take less than an octet a row.
         let most = if self.is_optional { rows * (self.width + 1) + 64 } else { rows * self.width };
-        if uncompressed > most || compressed > 2 * most + 64 {
-            return Err(damaged("a page is longer than its values"));
-        }
-        self.compressed.resize(compressed, 0);
-        self.file.read_at(begin, &mut self.compressed)?;
-        if checksum.is_some_and(|checksum| checksum != crc32fast::hash(&self.compressed)) {
-            return Err(damaged("the octets of a page have another checksum than its header states"));
-        }
         let PageValues { octets, present, .. } = &mut self.page;
-        octets.clear();
-        octets.reserve(uncompressed);
-        let length = decompress(&self.compressed, octets)?;
+        self.pages.read(begin, header, most, octets)?;
         present.clear();
         let begin = if self.is_optional { 4 + levels_length(octets)? } else { 0 };
         if self.is_optional {
@@ -177,8 +204,8 @@ impl ColumnPages {
             *present = levels_of(levels, rows).ok_or_else(|| damaged("the levels of a page are damaged"))?;
         }
         let values = if self.is_optional { present.iter().filter(|present| **present).count() } else { rows };
-        if length != uncompressed || length != begin + values * self.width {
-            return Err(damaged("a page has not as many octets as its values"));
+        if uncompressed != begin + values * self.width {
+            return Err(damaged(NOT_AS_MANY));
         }
         (self.page.rows, self.page.begin, self.page.values) = (rows, begin, values);
         Ok(())
@@ -188,9 +215,7 @@ impl ColumnPages {
 impl PageValues {
     fn stream(&self, octet: usize, values: &Range<usize>) -> Result<&[u8]> {
         let begin = self.begin + octet * self.values;
-        self.octets
-            .get(begin + values.start..begin + values.end)
-            .ok_or_else(|| damaged("a page has not as many octets as its values"))
+        self.octets.get(begin + values.start..begin + values.end).ok_or_else(|| damaged(NOT_AS_MANY))
     }
 
     fn streams<const N: usize>(&self, first: usize, values: &Range<usize>) -> Result<[&[u8]; N]> {
@@ -234,7 +259,7 @@ fn levels_length(octets: &[u8]) -> Result<usize> {
 fn levels_of(mut octets: &[u8], rows: usize) -> Option<Vec<bool>> {
     let mut levels = Vec::with_capacity(rows);
     while levels.len() < rows {
-        let header = variable_length(&mut octets)?;
+        let header = read_unsigned(&mut octets)?;
         let count = usize::try_from(header >> 1).ok()?;
         let left = rows - levels.len();
         if header & 1 == 0 {
@@ -257,20 +282,6 @@ fn levels_of(mut octets: &[u8], rows: usize) -> Option<Vec<bool>> {
         }
     }
     Some(levels)
-}
-
-/// A number of seven bits an octet, the lowest first.
-pub(crate) fn variable_length(octets: &mut &[u8]) -> Option<u64> {
-    let mut number = 0;
-    for shift in (0..35).step_by(7) {
-        let (octet, rest) = octets.split_first()?;
-        *octets = rest;
-        number |= u64::from(octet & 0x7f) << shift;
-        if octet & 0x80 == 0 {
-            return Some(number);
-        }
-    }
-    None
 }
 
 /// What is wrong with a file.

@@ -7,7 +7,7 @@ use columns::{Addresses, Columns, Id, Kind, Values};
 use filter::ColumnValues;
 use parquet::errors::ParquetError;
 
-use super::column_pages::ColumnPages;
+use super::column_pages::{ColumnPages, damaged};
 use super::part::{LeafValues, PartFile};
 use crate::chunk::{Chunk, ROWS_OF_A_PAGE};
 
@@ -101,6 +101,8 @@ impl<'p> GroupRows<'p> {
         }
         let rows = self.window.clone();
         match (source, values) {
+            (Source::Numbers(LeafValues::Texts(texts)), Values::Texts(values)) => texts.read_texts(rows, values),
+            (Source::Numbers(LeafValues::Texts(texts)), Values::U16(values)) => texts.read_countries(rows, values),
             (Source::Numbers(leaf), Values::U8(values)) => {
                 read(leaf, rows, values, |number| number as u8, ColumnPages::read_u8)
             }
@@ -143,6 +145,7 @@ fn read<T: Copy>(
             Ok(())
         }
         LeafValues::Pages(pages) => from_pages(pages.as_mut(), rows, into),
+        LeafValues::Texts(_) => Err(damaged("a column of numbers has texts")),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use columns::{Columns, Id};
+use columns::{Columns, Id, Kind};
 use filter::{ColumnValues, Filter};
 use flow::Timestamp;
 use hashbrown::HashMap;
@@ -11,7 +11,7 @@ use super::amounts::Counted;
 use super::budget::{Budget, Exceeded};
 use super::group_table::{Amounts, Hashing, add};
 use super::key::Key;
-use super::key_layout::{Layout, divide};
+use super::key_layout::{Layout, MEMORY_OF_TEXTS, divide};
 use super::ranking::{Group, Order, Ranking, Sums};
 use super::shared_groups::{Gather, MOST_WORDS, SharedGroups, shared_groups};
 use super::sources::{Source, Sources};
@@ -121,6 +121,7 @@ impl Scan<'_> {
             let octets = threads.saturating_mul(memory_of_columns(question.columns()));
             let octets = octets.saturating_add(sources.octets);
             let _memory = budget.take(octets).map_err(|Exceeded| self.too_large())?;
+            let _memory_of_texts = budget.take(plan.memory_of_texts()).map_err(|Exceeded| self.too_large())?;
             let work = self.work(&budget, &selector, left_out, threads);
             let known = left_out.count();
             match plan.answer(&work, sources, seed, passes) {
@@ -166,6 +167,12 @@ impl<'q> Plan<'q> {
             return Err(ScanError::Invalid("the order is that of distinct values, but none are counted".to_owned()));
         }
         Ok(Self { question, narrow, wide, needed: question.needed() })
+    }
+
+    /// What is reserved for the texts of keys, in both layouts.
+    fn memory_of_texts(&self) -> usize {
+        let mut keys = self.question.keys.iter().chain(&self.question.distinct);
+        if keys.any(|key| key.id().column().kind == Kind::AsPath) { 2 * MEMORY_OF_TEXTS } else { 0 }
     }
 
     /// All groups, in passes.

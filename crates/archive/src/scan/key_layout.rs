@@ -4,17 +4,24 @@
 //! have IPv4 addresses only; in the wide one 128 bits, and a bit for the family. So most networks pay for one word.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::{Mutex, PoisonError};
 
-use columns::{Addresses, Kind, Value, Values};
+use columns::{Addresses, Dictionary, Kind, Texts, Value, Values};
 use filter::ColumnValues;
 use flow::{Country, Timestamp};
 
+use super::budget::Exceeded;
 use super::key::Key;
 
+/// The memory that the texts of a question take at most, about. It is reserved for a question with a key that has texts.
+pub(crate) const MEMORY_OF_TEXTS: usize = 32 << 20;
+
 /// Where the values of keys are in the words.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Layout {
     fields: Vec<Field>,
+    /// The texts of all keys: their numbers are in the words.
+    texts: Mutex<Dictionary>,
     /// How many fields are of the group; those after them are counted distinctly.
     group_fields: usize,
     /// How many words the fields of the group have.
@@ -38,11 +45,16 @@ impl Layout {
         let group_words = place(keys, is_wide, 0, &mut fields);
         let group_fields = fields.len();
         let words = group_words + place(distinct, is_wide, group_words, &mut fields);
-        Self { fields, group_fields, group_words, words }
+        Self { fields, texts: Mutex::default(), group_fields, group_words, words }
     }
 
     /// The words of rows.
-    pub(crate) fn fill<const N: usize>(&self, columns: &dyn ColumnValues, rows: &[u32], words: &mut Vec<[u64; N]>) {
+    pub(crate) fn fill<const N: usize>(
+        &self,
+        columns: &dyn ColumnValues,
+        rows: &[u32],
+        words: &mut Vec<[u64; N]>,
+    ) -> Result<(), Exceeded> {
         words.clear();
         words.resize(rows.len(), [0; N]);
         for field in &self.fields {
@@ -55,13 +67,34 @@ impl Layout {
                     field.fill(v4, rows, words);
                     field.fill_v6(is_v6, v6, rows, words);
                 }
+                Values::Texts(texts) => field.fill(&self.numbers(texts, rows)?, rows, words),
             }
         }
+        Ok(())
+    }
+
+    /// The numbers of the texts of rows, by row; none if all are empty.
+    fn numbers(&self, Texts { numbers, dictionary }: &Texts, rows: &[u32]) -> Result<Vec<u32>, Exceeded> {
+        let mut all = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
+        // By the number in the file that of the question plus 1.
+        let mut known = vec![0_u32; dictionary.texts().len() + 1];
+        let mut found = vec![0; numbers.len()];
+        for row in rows {
+            let number = numbers.get(*row as usize).copied().unwrap_or_default();
+            let (Some(known), Some(found)) = (known.get_mut(number as usize), found.get_mut(*row as usize)) else {
+                continue;
+            };
+            if *known == 0 {
+                *known = 1 + dictionary.text(number).map_or(0, |text| all.number(text));
+            }
+            *found = *known - 1;
+        }
+        if all.memory() > MEMORY_OF_TEXTS { Err(Exceeded) } else { Ok(found) }
     }
 
     /// The values of a group.
     pub(crate) fn values(&self, words: &[u64]) -> Vec<Value> {
-        self.fields.iter().take(self.group_fields).map(|field| field.value(words)).collect()
+        self.fields.iter().take(self.group_fields).map(|field| field.value(words, &self.texts)).collect()
     }
 }
 
@@ -75,7 +108,7 @@ fn place(keys: &[Key], is_wide: bool, begin: usize, fields: &mut Vec<Field>) -> 
         let bits = match key.id().column().kind {
             Kind::U8 => 8,
             Kind::U16 | Kind::Country => 16,
-            Kind::U32 => 32,
+            Kind::U32 | Kind::AsPath => 32,
             Kind::Mac => 48,
             Kind::U64 | Kind::Time => 64,
             Kind::Address if is_wide => {
@@ -134,7 +167,7 @@ impl Field {
         }
     }
 
-    fn value(&self, words: &[u64]) -> Value {
+    fn value(&self, words: &[u64], texts: &Mutex<Dictionary>) -> Value {
         let word = |index: usize| words.get(index).copied().unwrap_or_default();
         let number = word(self.word) >> self.shift;
         match self.key.id().column().kind {
@@ -142,6 +175,10 @@ impl Field {
             Kind::U16 => Value::Number(number & 0xffff),
             Kind::U32 => Value::Number(number & 0xffff_ffff),
             Kind::Country => Value::Country(Country::of_number(number as u16)),
+            Kind::AsPath => {
+                let texts = texts.lock().unwrap_or_else(PoisonError::into_inner);
+                Value::AsPath(texts.text(number as u32).cloned())
+            }
             Kind::U64 => Value::Number(number),
             Kind::Time => Value::Time(Timestamp::from_milliseconds(number)),
             Kind::Mac => {
@@ -235,7 +272,7 @@ mod tests {
         for (is_wide, rows) in [(false, &narrow), (true, &wide), (true, &vec![0, 1, 2])] {
             let layout = Layout::new(&keys, &[], is_wide);
             let mut words: Vec<[u64; 16]> = Vec::new();
-            layout.fill(&batch, rows, &mut words);
+            assert!(layout.fill(&batch, rows, &mut words).is_ok());
             for (row, words) in rows.iter().zip(&words) {
                 let [port, network, source, time, mac] = layout.values(words).try_into().unwrap();
                 let (expected_port, expected_source) =

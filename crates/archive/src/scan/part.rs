@@ -6,13 +6,14 @@
 use std::fs::File;
 use std::io;
 use std::net::IpAddr;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use accounting::period::Minute;
-use columns::{COLUMNS, COUNT, Id, Kind, Leaf, Physical, SCHEMA};
+use columns::{COLUMNS, COUNT, Column, Id, Kind, Leaf, OLDEST_SCHEMA, Physical, SCHEMA};
 use filter::Bounds;
-use flow::Timestamp;
+use flow::{Country, Timestamp};
 use parquet::basic::{Compression, Type as PhysicalType};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{
@@ -23,9 +24,10 @@ use parquet::schema::types::ColumnDescriptor;
 
 use super::bloom_filter;
 use super::budget::{Budget, Exceeded, Taken};
-use super::column_pages::{ColumnPages, damaged};
+use super::column_pages::{ColumnPages, Pages, damaged};
 use super::file_octets::FileOctets;
 use super::footer;
+use super::text_column::TextColumn;
 use crate::chunk::{Chunk, ROWS_OF_A_PAGE};
 use crate::footer_checksum::footer_checksum;
 use crate::open_parts::OpenPart;
@@ -75,6 +77,8 @@ pub(crate) enum LeafValues {
     Constant(u64),
     /// In these pages.
     Pages(Box<ColumnPages>),
+    /// Texts.
+    Texts(Box<TextColumn>),
 }
 
 /// The first column of a file for each column of the table.
@@ -91,8 +95,8 @@ fn first_leaf(id: Id) -> usize {
     FIRST_LEAVES.get(id as usize).copied().unwrap_or_default()
 }
 
-fn leaves() -> impl Iterator<Item = (&'static str, &'static Leaf)> {
-    COLUMNS.iter().flat_map(|column| column.kind.leaves().iter().map(|leaf| (column.name, leaf)))
+fn leaves() -> impl Iterator<Item = (&'static Column, &'static Leaf)> {
+    COLUMNS.iter().flat_map(|column| column.kind.leaves().iter().map(move |leaf| (column, leaf)))
 }
 
 impl<'b> PartFile<'b> {
@@ -107,9 +111,9 @@ impl<'b> PartFile<'b> {
         check_footer(&octets)?;
         let metadata = ParquetMetaDataReader::new().parse_and_finish(&octets)?;
         let memory = budget.take(metadata.memory_size())?;
-        check_name(&metadata, &name)?;
+        let schema = check_name(&metadata, &name)?;
         let file = metadata.file_metadata();
-        check_columns(file.schema_descr().columns().iter().map(|column| &**column))?;
+        check_columns(schema, file.schema_descr().columns().iter().map(|column| &**column))?;
         let mut rows = 0;
         for group in metadata.row_groups() {
             check_group(group, file.schema_descr().num_columns(), octets.len())?;
@@ -195,11 +199,15 @@ impl<'b> PartFile<'b> {
         self.chunks.get(group.checked_sub(self.groups.count())?)
     }
 
-    /// The values of a column of numbers in a group, or the IPv4 addresses of one of addresses.
+    /// The values of a column of numbers or texts in a group, or the IPv4 addresses of one of addresses.
     pub(crate) fn numbers(&self, group: usize, id: Id) -> Result<LeafValues, ParquetError> {
         let Some(chunk) = self.leaf(group, first_leaf(id)) else { return Ok(LeafValues::Constant(0)) };
         match number_bounds(chunk) {
             Some((min, max)) if min == max && !self.is_unabridged => Ok(LeafValues::Constant(min)),
+            _ if chunk.column_type() == PhysicalType::BYTE_ARRAY => {
+                let pages = Pages::new(Arc::clone(&self.octets), octets_of(chunk)?);
+                Ok(LeafValues::Texts(Box::new(TextColumn::new(pages, self.rows(group)))))
+            }
             _ => self.pages(group, chunk, if chunk.column_type() == PhysicalType::INT64 { 8 } else { 4 }, false),
         }
     }
@@ -247,12 +255,7 @@ impl<'b> PartFile<'b> {
         width: usize,
         is_optional: bool,
     ) -> Result<LeafValues, ParquetError> {
-        if !matches!(chunk.compression(), Compression::ZSTD(_)) {
-            return Err(damaged("a column is not compressed as netflow does it"));
-        }
-        // `check_group` has made sure that they are in the file.
-        let begin = u64::try_from(chunk.data_page_offset()).unwrap_or_default();
-        let octets = begin..begin + u64::try_from(chunk.compressed_size()).unwrap_or_default();
+        let octets = octets_of(chunk)?;
         let pages = ColumnPages::new(Arc::clone(&self.octets), octets, width, is_optional, self.rows(group));
         Ok(LeafValues::Pages(Box::new(pages)))
     }
@@ -285,6 +288,21 @@ impl Groups {
             Self::Written(groups) => groups.len(),
         }
     }
+}
+
+/// The octets of a column.
+fn octets_of(chunk: &ColumnChunkMetaData) -> Result<Range<u64>, ParquetError> {
+    if !matches!(chunk.compression(), Compression::ZSTD(_)) {
+        return Err(damaged("a column is not compressed as netflow does it"));
+    }
+    // `check_group` has made sure that they are in the file.
+    let begin = u64::try_from(begin_of(chunk)).unwrap_or_default();
+    Ok(begin..begin + u64::try_from(chunk.compressed_size()).unwrap_or_default())
+}
+
+/// Where its first page is.
+fn begin_of(chunk: &ColumnChunkMetaData) -> i64 {
+    chunk.dictionary_page_offset().unwrap_or_else(|| chunk.data_page_offset())
 }
 
 fn check_footer(octets: &FileOctets) -> Result<(), Unusable> {
@@ -329,16 +347,14 @@ fn value<'m>(metadata: &'m ParquetMetaData, word: &str) -> Option<&'m str> {
 }
 
 /// A file that was renamed, or that another program wrote, has rows of other flushes than its name states.
-fn check_name(metadata: &ParquetMetaData, name: &PartName) -> Result<(), Unusable> {
+fn check_name(metadata: &ParquetMetaData, name: &PartName) -> Result<u32, Unusable> {
     let value = |word| value(metadata, word);
     let schema = value("schema").and_then(|schema| schema.parse::<u32>().ok());
-    match schema {
-        None => return Err(Unusable::File("it was not written by netflow".to_owned())),
-        Some(SCHEMA) => {}
-        Some(other) => {
-            let differ = format!("its columns are of version {other}, this program reads version {SCHEMA}");
-            return Err(Unusable::File(differ));
-        }
+    let Some(schema) = schema else { return Err(Unusable::File("it was not written by netflow".to_owned())) };
+    if !(OLDEST_SCHEMA..=SCHEMA).contains(&schema) {
+        let differ =
+            format!("its columns are of version {schema}, this program reads versions {OLDEST_SCHEMA} to {SCHEMA}");
+        return Err(Unusable::File(differ));
     }
     let is = |key, expected: String| value(key) == Some(expected.as_str());
     let is_named_right = is("writer", name.writer.to_string())
@@ -348,22 +364,25 @@ fn check_name(metadata: &ParquetMetaData, name: &PartName) -> Result<(), Unusabl
         && is("lastFlush", name.last.sequence.to_string())
         && is("rows", metadata.file_metadata().num_rows().to_string());
     if is_named_right {
-        Ok(())
+        Ok(schema)
     } else {
         Err(Unusable::File("its footer has other flushes or rows than its name".to_owned()))
     }
 }
 
 /// Later versions of this program add columns at the end; a file of an earlier one has fewer.
-fn check_columns<'d>(found: impl Iterator<Item = &'d ColumnDescriptor>) -> Result<(), Unusable> {
-    for (descriptor, (name, leaf)) in found.zip(leaves()) {
+fn check_columns<'d>(schema: u32, found: impl Iterator<Item = &'d ColumnDescriptor>) -> Result<(), Unusable> {
+    for (descriptor, (Column { name, kind, .. }, leaf)) in found.zip(leaves()) {
         let physical = match leaf.physical {
+            // Countries were numbers.
+            Physical::ByteArray if schema < 2 && *kind == Kind::Country => PhysicalType::INT32,
+            Physical::ByteArray => PhysicalType::BYTE_ARRAY,
             Physical::Int32 => PhysicalType::INT32,
             Physical::Int64 => PhysicalType::INT64,
             Physical::Fixed16 => PhysicalType::FIXED_LEN_BYTE_ARRAY,
         };
         let is_as_expected = descriptor.path().parts().len() == 1
-            && descriptor.name().strip_prefix(name) == Some(leaf.suffix)
+            && descriptor.name().strip_prefix(*name) == Some(leaf.suffix)
             && descriptor.physical_type() == physical
             && (physical != PhysicalType::FIXED_LEN_BYTE_ARRAY || descriptor.type_length() == 16)
             && descriptor.max_rep_level() == 0
@@ -378,10 +397,10 @@ fn check_columns<'d>(found: impl Iterator<Item = &'d ColumnDescriptor>) -> Resul
 fn check_group(group: &RowGroupMetaData, columns: usize, length: u64) -> Result<(), Unusable> {
     let rows = rows_of(group);
     let is_within = |chunk: &ColumnChunkMetaData| {
-        let begin = u64::try_from(chunk.data_page_offset()).ok();
+        let begin = u64::try_from(begin_of(chunk)).ok();
         let octets = u64::try_from(chunk.compressed_size()).ok();
         let end = begin.zip(octets).and_then(|(begin, octets)| begin.checked_add(octets));
-        chunk.dictionary_page_offset().is_none()
+        chunk.dictionary_page_offset().is_some() == (chunk.column_type() == PhysicalType::BYTE_ARRAY)
             && chunk.num_values() == group.num_rows()
             && end.is_some_and(|end| end <= length)
     };
@@ -425,10 +444,14 @@ fn bounds(group: &RowGroupMetaData, id: Id) -> Bounds {
     Bounds::Addresses { v4: (nulls > 0).then_some((min, max)), v6 }
 }
 
-/// The least and the greatest number. Statistics are in the order of unsigned numbers, as the columns are declared.
+/// The least and the greatest number. Statistics are in the order of unsigned numbers, as the columns are declared; those of
+/// countries in that of their letters, which is the same. An empty text is 0; others have no bounds.
 fn number_bounds(chunk: &ColumnChunkMetaData) -> Option<(u64, u64)> {
     let statistics = chunk.statistics()?;
+    let is_text = chunk.column_type() == PhysicalType::BYTE_ARRAY;
     let number = |octets: &[u8]| match octets.len() {
+        0 if is_text => Some(0),
+        _ if is_text => Some(Country::new(str::from_utf8(octets).ok()?)?.number().into()),
         4 => octets.try_into().ok().map(|octets| u64::from(u32::from_le_bytes(octets))),
         8 => octets.try_into().ok().map(u64::from_le_bytes),
         _ => None,

@@ -134,7 +134,6 @@ impl<'b> Ranking<'b> {
 /// not depend on the order in which threads found them.
 impl Ord for Ranked {
     fn cmp(&self, other: &Self) -> Ordering {
-        let keys = |group: &Self| group.group.keys.iter().map(rank).collect::<Vec<_>>();
         other.amount.cmp(&self.amount).then_with(|| keys(self).cmp(&keys(other)))
     }
 }
@@ -153,15 +152,22 @@ impl PartialEq for Ranked {
 
 impl Eq for Ranked {}
 
-fn rank(value: &Value) -> (bool, u128) {
-    match value {
+fn keys(ranked: &Ranked) -> Vec<(bool, u128, &str)> {
+    ranked.group.keys.iter().map(rank).collect()
+}
+
+fn rank(value: &Value) -> (bool, u128, &str) {
+    let text = if let Value::AsPath(Some(path)) = value { path } else { "" };
+    let (is_v6, number) = match value {
         Value::Number(number) => (false, (*number).into()),
         Value::Country(country) => (false, country.map_or(0, flow::Country::number).into()),
         Value::Time(time) => (false, time.nanoseconds().into()),
         Value::Mac(octets) => (false, octets.iter().fold(0, |number, octet| number << 8 | u128::from(*octet))),
         Value::Address(IpAddr::V4(address)) => (false, address.to_bits().into()),
         Value::Address(IpAddr::V6(address)) => (true, address.to_bits()),
-    }
+        Value::AsPath(_) => (false, 0),
+    };
+    (is_v6, number, text)
 }
 
 #[cfg(test)]
@@ -181,8 +187,8 @@ mod tests {
         }
         assert_eq!(ranking.groups, groups.len() as u64);
         let rest = ranking.rest;
-        let port = |value| if let Value::Number(port) = value { port } else { panic!("no port") };
-        let first = ranking.into_groups().into_iter().map(|group| (port(group.keys[0]), group.sums.bytes));
+        let port = |value: &Value| if let Value::Number(port) = value { *port } else { panic!("no port") };
+        let first = ranking.into_groups().into_iter().map(|group| (port(&group.keys[0]), group.sums.bytes));
         (first.collect(), rest)
     }
 

@@ -1,6 +1,7 @@
 //! The rows of columns, one after the other.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use columns::{Addresses, Columns, Id, Row, Values};
 use filter::ColumnValues;
@@ -60,6 +61,10 @@ impl<'v> RowValues<'v> {
                         v4.get(at).map(|number| IpAddr::V4(Ipv4Addr::from_bits(*number)))
                     };
                     row.set_address(*id, address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
+                    continue;
+                }
+                Values::Texts(texts) => {
+                    texts.of_row(at).into_iter().for_each(|text| row.set_text(*id, Arc::clone(text)));
                     continue;
                 }
             };

@@ -132,7 +132,13 @@ fn condition(key: Key, value: &Value) -> String {
         (_, Value::Address(address)) => format!("{word} = {address}"),
         (_, Value::Number(number)) => format!("{word} = {number}"),
         (_, Value::Country(Some(country))) => format!("{word} = {country}"),
-        (_, Value::Country(None)) => format!("{word} = 0"),
+        (_, Value::Country(None) | Value::AsPath(None)) => format!("{word} = 0"),
+        // The ASes of a set in this order are in other paths, too: these are other groups.
+        (_, Value::AsPath(Some(path))) => {
+            let ases: Vec<_> =
+                path.split(|letter: char| !letter.is_ascii_digit()).filter(|asn| !asn.is_empty()).collect();
+            format!("{word} = {}", ases.join("_"))
+        }
         (_, Value::Mac([a, b, c, d, e, f])) => format!("{word} = {a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}"),
     }
 }

@@ -125,7 +125,7 @@ impl<const N: usize> Gather for Gathered<'_, '_, N> {
         amounts: &[Amounts],
     ) -> Result<(), Exceeded> {
         let (hashing, mut keys) = (self.hashing, std::mem::take(&mut self.keys));
-        layout.fill(columns, rows, &mut keys);
+        layout.fill(columns, rows, &mut keys)?;
         for (key, amounts) in keys.iter().zip(amounts) {
             if hashing.is_in_pass(key, layout.group_words) {
                 if self.groups.is_full() {

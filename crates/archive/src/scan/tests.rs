@@ -3,21 +3,23 @@
 mod cancelling;
 mod compacted;
 mod damaged;
+mod older;
 mod open_parts;
 mod progress;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::IpAddr;
-use std::ops::Range;
-use std::path::PathBuf;
+use std::ops::{ControlFlow, Range};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use accounting::period::{Minute, Period};
 use accounting::query::parse_interval;
 use columns::{Columns, Id, Kind, Row, Value};
 use filter::Filter;
-use flow::{FlushNumber, Timestamp, WriterId};
+use flow::{Country, FlushNumber, Timestamp, WriterId};
 use tempfile::TempDir;
 
 use super::*;
@@ -74,6 +76,10 @@ fn row(numbers: &mut Numbers, received: u64) -> Row {
     };
     row.set_address(Id::SrcIp, source);
     row.set_address(Id::DstIp, [192, 0, 2, numbers.below(20) as u8].into());
+    let country = ["", "CH", "DE"][numbers.below(3) as usize];
+    row.set(Id::SrcCountry, Country::new(country).map_or(0, Country::number).into());
+    let path = ["", "64500", "64500 64501", "64500 {64501,64502}", "64502 64500 64501"][numbers.below(5) as usize];
+    row.set_text(Id::DstAsPath, path.into());
     row
 }
 
@@ -152,7 +158,7 @@ fn value(key: Key, row: &Row) -> Value {
             Value::Address(IpAddr::V6(std::net::Ipv6Addr::from_bits(key.round_v6(address.octets()))))
         }
         (Kind::Time, _) => Value::Time(Timestamp::from_milliseconds(number)),
-        (Kind::Mac | Kind::Country, _) => row.value(key.id()),
+        (Kind::Mac | Kind::Country | Kind::AsPath, _) => row.value(key.id()),
         _ => Value::Number(number),
     }
 }
@@ -173,7 +179,7 @@ fn found(groups: &Groups) -> BTreeMap<String, Sums> {
     groups.first.iter().map(|group| (format!("{:?}", group.keys), group.sums)).collect()
 }
 
-const FILTERS: [&str; 8] = [
+const FILTERS: [&str; 11] = [
     "",
     "dst port 53",
     "src net 198.51.100.0/24 and not tcp",
@@ -182,12 +188,15 @@ const FILTERS: [&str; 8] = [
     "dst ip 203.0.113.1",
     "received < 2026-11-28T20:10",
     "bpp > 5000 and srcport < dstport",
+    "aspath 64500_64501 and not src country CH",
+    "aspath in [0, 64502] or aspath = 64500",
+    "dst country DE or src country in [CH, 0]",
 ];
 
 #[test]
 fn groups_are_those_of_a_plain_loop() {
     let archive = Archive::new(20_000);
-    let all_keys: [&[&str]; 8] = [
+    let all_keys: [&[&str]; 10] = [
         &[],
         &["srcip"],
         &["srcip/24", "dstport"],
@@ -195,6 +204,8 @@ fn groups_are_those_of_a_plain_loop() {
         &["srcmac", "proto"],
         &["dstip", "srcip", "srcport"],
         &["srcas"],
+        &["dstaspath"],
+        &["srccountry", "dstaspath", "srcip"],
         &["received", "srcip", "dstip", "srcport", "dstport", "proto", "bytes"],
     ];
     for filter in FILTERS {
@@ -237,7 +248,7 @@ fn the_first_groups_and_the_rest_are_all() {
 #[test]
 fn the_steps_of_a_series_are_those_of_a_plain_loop() {
     let archive = Archive::new(20_000);
-    for keys in [&["srcip/24", "dstport", "srcmac"][..], &["start", "bytes", "dstip"], &[]] {
+    for keys in [&["srcip/24", "dstport", "srcmac"][..], &["start", "bytes", "dstip"], &["dstaspath"], &[]] {
         let question = GroupQuestion { most: 3, ..question("udp", keys) };
         let series = archive.scan(256 << 20, 2).series(&question, Id::Received, 300_000).unwrap();
         assert_eq!(series.groups, archive.groups(&question));
@@ -473,7 +484,7 @@ fn several_groups_of_rows_and_threads_make_the_same_answer() {
     }
     writer.finish().unwrap();
     let archive = Archive { rows, ..archive };
-    for (filter, keys) in [("src net 2001:db8::/32", &["srcip"][..]), ("dst port 443", &["received/1m", "proto"])] {
+    for (filter, keys) in [("src net 2001:db8::/32", &["srcip"][..]), ("aspath 64500", &["received/1m", "dstaspath"])] {
         let question = question(filter, keys);
         let expected = archive.expected(&question);
         for threads in [1, 4] {

@@ -100,7 +100,7 @@ fn numbers_of_two_octets_are_completed_from_as4_path() {
         (
             [short(&[64501, 5]), short_segment(AS_SET, &[6, 23456])].concat(),
             Some(segment(AS_SET, &[6, 200_000])),
-            "64501 5 {6 200000}",
+            "64501 5 {6,200000}",
         ),
         (
             [short_segment(AS_CONFED_SEQUENCE, &[65001]), short(&[23456])].concat(),

@@ -7,7 +7,7 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json as object};
 
 use crate::bmp;
 use crate::collector::Collector;
@@ -197,13 +197,13 @@ fn in_an_export(directory: &Path, sent: u64) {
 }
 
 #[test]
-fn the_archive_has_the_next_as_by_bmp() {
+fn the_archive_has_paths_by_bmp() {
     let (collector, to) = bmp::listening(&[]);
     bmp::register(&collector, "127.0.0.1");
     let stream = bmp::session(&collector, "127.0.0.1", to);
     bmp::announce(&stream, &[64501, 64502], [([10, 0, 0, 0].into(), 16)]);
     bmp::wait_for(&collector, "127.0.0.1", "published", |router| router["ranges"] == 1);
-    let tapped = tap::of(&collector, &["-c", "30", "nextas", "64501"]);
+    let tapped = tap::of(&collector, &["-c", "30", "aspath", "64501"]);
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let ways = [[[10, 0, 7, 1], [192, 0, 2, 1]], [[192, 0, 2, 1], [10, 0, 7, 1]]];
     for [from, to] in ways {
@@ -220,6 +220,18 @@ fn the_archive_has_the_next_as_by_bmp() {
     let mut rows: Vec<_> = by("srcas,srcasfrom,dstas,dstasfrom,nextas").iter().map(values).collect();
     rows.sort_unstable();
     assert_eq!(rows, [[0, 0, 64502, 3, 64501], [64502, 3, 0, 0, 0]]);
+    let mut paths: Vec<_> = by("dstas,dstaspath").iter().map(|row| row["key"].clone()).collect();
+    paths.sort_by_key(|key| key["dstas"].as_u64());
+    let expected = [object!({"dstas": 0, "dstaspath": null}), object!({"dstas": 64502, "dstaspath": "64501 64502"})];
+    assert_eq!(paths, expected);
+    for (filter, flows) in
+        [("aspath 64501_64502", 30), ("aspath = 64501", 0), ("not aspath 64502", 30), ("aspath 0", 30)]
+    {
+        let answer = json(&collector, &["flows", "--last", "1d", "--by", "proto", "-o", "json", filter]);
+        assert_eq!(answer["total"]["flows"], flows, "{filter}");
+    }
     let shown = tapped.join().unwrap();
-    assert!(shown.iter().all(|line| line["flow"]["destinationAs"] == 64502), "{shown:?}");
+    let is_right =
+        |line: &Value| line["flow"]["destinationAs"] == 64502 && line["flow"]["destinationAsPath"] == "64501 64502";
+    assert!(shown.iter().all(is_right), "{shown:?}");
 }

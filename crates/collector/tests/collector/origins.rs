@@ -119,7 +119,7 @@ fn read(run: &Run) -> Vec<(IpAddr, FlowRecord, String)> {
             let (Some(registration), Some(flow)) = (logged.registration, logged.record.flow) else { return };
             if registration.settings.flow_direction.counts(flow.observed) {
                 is_in_its_row(logged, flow);
-                flows.push((logged.exporter, *flow, logged.path.unwrap_or_default().to_owned()));
+                flows.push((logged.exporter, *flow, logged.path.map(ToString::to_string).unwrap_or_default()));
             }
         })
         .unwrap()
@@ -133,6 +133,7 @@ fn is_in_its_row(logged: &Logged<'_>, flow: &FlowRecord) {
     let mut row = Row::new();
     assert!(logged.row(&mut row));
     assert_eq!(row.address(Id::Exporter), logged.exporter);
+    assert_eq!(row.text(Id::DstAsPath), logged.path);
     let next_as = logged.path.map_or(0, |path| path.split(' ').next().unwrap().parse().unwrap());
     for (id, value) in [
         (Id::SrcAs, flow.source_as),

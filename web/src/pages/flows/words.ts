@@ -7,7 +7,8 @@ const WORDS =
   "srcmac dstmac srcvlan dstvlan innervlan etype mplslabel natsrcip natdstip natsrcport natdstport natevent fwevent app " +
   "innersrcip innerdstip innersrcport innerdstport innerproto vni in any inet inet6 igmp ipip egp igp dccp rsvp ah icmpv6 " +
   "eigrp ospf pim vrrp l2tp sctp ip country ether nat xip xport tun next hop bgpnext bgp pkts out octets flowrate fwdstat " +
-  "revtcpflags icmp-type icmp-code mpls label portstart portend event asa srcasfrom dstasfrom srccountry dstcountry";
+  "revtcpflags icmp-type icmp-code mpls label portstart portend event asa srcasfrom dstasfrom srccountry dstcountry " +
+  "aspath dstaspath";
 export const ALL = WORDS.split(" ");
 const MOST = 8;
 

@@ -91,8 +91,11 @@ fn no_damage_makes_a_question_panic() {
 #[test]
 fn no_flipped_bit_changes_an_answer_unnoticed() {
     let archive = Archive::new(4000);
-    let questions =
-        [question("bytes > 50k", &["srcip", "proto"]), question("dst port 53 and received < 2026-11-28T20:20", &[])];
+    let questions = [
+        question("bytes > 50k", &["srcip", "proto"]),
+        question("dst port 53 and received < 2026-11-28T20:20", &[]),
+        question("src country CH", &["dstaspath"]),
+    ];
     let ask = |question| {
         let Groups { first, rest, read, .. } = archive.groups(question);
         (first, rest, read.left_out.is_empty())

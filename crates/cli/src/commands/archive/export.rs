@@ -194,11 +194,16 @@ impl<'s, W: Write + Send> Sink<'s, W> {
 fn write_value(out: &mut impl Write, value: Value, zone: &Zone, quote: &str, none: &str) -> io::Result<()> {
     match value {
         Value::Number(number) => write!(out, "{number}"),
-        Value::Time(Timestamp::EPOCH) | Value::Mac([0, 0, 0, 0, 0, 0]) | Value::Country(None) => write!(out, "{none}"),
+        Value::Time(Timestamp::EPOCH) | Value::Mac([0, 0, 0, 0, 0, 0]) | Value::Country(None) | Value::AsPath(None) => {
+            write!(out, "{none}")
+        }
         Value::Address(IpAddr::V4(address)) if address.is_unspecified() => write!(out, "{none}"),
         Value::Time(time) => write!(out, "{quote}{}{quote}", zone.display_time(time)),
         Value::Address(address) => write!(out, "{quote}{address}{quote}"),
         Value::Country(Some(country)) => write!(out, "{quote}{country}{quote}"),
+        // In CSV, members of a set have commas between them.
+        Value::AsPath(Some(path)) if quote.is_empty() && path.contains(',') => write!(out, "\"{path}\""),
+        Value::AsPath(Some(path)) => write!(out, "{quote}{path}{quote}"),
         Value::Mac([a, b, c, d, e, f]) => write!(out, "{quote}{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}{quote}"),
     }
 }
