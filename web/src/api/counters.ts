@@ -2,7 +2,7 @@
 import { query } from "../address";
 import { DAY, HOUR, MINUTE, minuteText, type Span } from "../times";
 import type { Counters } from "../units";
-import { get } from "./request";
+import { ApiError, get } from "./request";
 
 export interface Prefix {
   prefix: string;
@@ -58,6 +58,21 @@ export interface SplitSeries {
   points: { start: string; counters: Partial<Record<Direction, Parts>> | null }[];
   remarks: Remark[];
 }
+
+/** A network with its words. */
+export interface Network {
+  prefix: string;
+  name?: string;
+  customer?: string;
+  tags?: string[];
+}
+
+/** The networks; none if the key has no access to them. */
+export const networks = (abort?: AbortSignal): Promise<Network[]> =>
+  get<Network[]>("/networks", abort).catch((error: Error) => {
+    if (error instanceof ApiError && (error.status === 403 || error.status === 404)) return [];
+    throw error;
+  });
 
 export const prefixText = (prefix: Prefix): string => `${prefix.prefix}/${prefix.prefixLen}`;
 export const senders = (abort?: AbortSignal): Promise<Sender[]> => get<Sender[]>("/senders?names=1", abort);

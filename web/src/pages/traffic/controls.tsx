@@ -1,19 +1,27 @@
 // What is chosen on the Traffic page: prefix, routers, split, unit and direction.
-import { prefixText, type Sender } from "../../api/counters";
+import type { Network, Sender } from "../../api/counters";
 import { Check, Choice, Select } from "../../parts/controls";
 import { UNIT_NAMES } from "../../units";
+import { type Option, prefixesOf, selected, sumsOf } from "./subject";
 import { ROWS, SPLIT_NAMES, SPLITS, unitsOf, type View } from "./view";
 
 interface ControlsProps {
   view: View;
   senders: Sender[];
+  networks: Network[];
   onChange: (change: Partial<View>) => void;
 }
 
-export function TrafficControls({ view, senders, onChange }: ControlsProps) {
+export function TrafficControls({ view, senders, networks, onChange }: ControlsProps) {
   return (
     <div class="controls">
-      <PrefixAndSender prefix={view.prefix ?? ""} sender={view.sender} senders={senders} onChange={onChange} />
+      <PrefixAndSender
+        prefix={view.prefix ?? ""}
+        sender={view.sender}
+        senders={senders}
+        networks={networks}
+        onChange={onChange}
+      />
       <Select
         label="Split by"
         value={view.by}
@@ -50,44 +58,35 @@ interface SubjectProps {
   prefix: string;
   sender: string;
   senders: Sender[];
+  /** With these, several prefixes can be chosen together. */
+  networks?: Network[];
   onChange: (change: { prefix?: string; sender?: string }) => void;
 }
 
-export function PrefixAndSender({ prefix, sender, senders, onChange }: SubjectProps) {
-  const prefixes = prefixesOf(senders);
+export function PrefixAndSender({ prefix, sender, senders, networks, onChange }: SubjectProps) {
+  const options = [...(networks ? sumsOf(senders, networks) : []), ...prefixesOf(senders)];
+  const counts = (of: Sender, selection: string) => selected(selection, of, networks ?? []).length > 0;
+  const stays = (selection: string) => senders.some((of) => of.ip === sender && counts(of, selection));
+  const counting = senders.filter((of) => counts(of, prefix));
   return (
     <>
       <Select
         label="Prefix"
         value={prefix}
-        options={withCurrent(prefixes, prefix)}
-        onChange={(value) => onChange({ prefix: value, sender: counts(senders, sender, value) ? sender : "all" })}
+        options={withCurrent(options, prefix)}
+        onChange={(value) => onChange({ prefix: value, sender: stays(value) ? sender : "all" })}
       />
       <Select
         label="Router"
         value={sender}
-        options={withCurrent(senderOptions(senders, prefix), sender)}
+        options={withCurrent(senderOptions(counting), sender)}
         onChange={(value) => onChange({ sender: value })}
       />
     </>
   );
 }
 
-/** Every monitored prefix once, with the name of its network. */
-export function prefixesOf(senders: Sender[]): { value: string; text: string }[] {
-  const prefixes = new Map<string, string>();
-  for (const prefix of senders.flatMap((sender) => sender.prefixes)) {
-    const text = prefixText(prefix);
-    prefixes.set(text, prefix.network ? `${text}  ${prefix.network}` : text);
-  }
-  return [...prefixes].map(([value, text]) => ({ value, text }));
-}
-
-const counts = (senders: Sender[], sender: string, prefix: string): boolean =>
-  senders.some(({ ip, prefixes }) => ip === sender && prefixes.some((own) => prefixText(own) === prefix));
-
-function senderOptions(senders: Sender[], prefix: string) {
-  const counting = senders.filter((sender) => counts(senders, sender.ip, prefix));
+function senderOptions(counting: Sender[]): Option[] {
   const tags = [...new Set(counting.flatMap((sender) => sender.tags ?? []))].sort();
   return [
     { value: "all", text: "all routers" },
@@ -97,7 +96,7 @@ function senderOptions(senders: Sender[], prefix: string) {
 }
 
 /** A value of the URL is shown although nothing offers it. */
-function withCurrent(options: { value: string; text: string }[], value: string) {
+function withCurrent(options: Option[], value: string) {
   return options.some((option) => option.value === value) || value === ""
     ? options
     : [...options, { value, text: value }];

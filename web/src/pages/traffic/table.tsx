@@ -67,7 +67,14 @@ export function TrafficTable({ traffic, rows, total, onPick }: TableProps) {
         </thead>
         <tbody>
           {rows.map((row, index) => (
-            <TrafficRow key={row.layer.value ?? "others"} row={row} colour={index} total={total} onPick={onPick} />
+            <TrafficRow
+              key={row.layer.value ?? "others"}
+              row={row}
+              colour={index}
+              total={total}
+              isOnly={traffic.view.only !== null}
+              onPick={onPick}
+            />
           ))}
         </tbody>
         <tfoot>
@@ -100,10 +107,11 @@ interface RowProps {
   row: Row;
   colour: number;
   total: Row;
+  isOnly: boolean;
   onPick: (value: string) => void;
 }
 
-function TrafficRow({ row, colour, total, onPick }: RowProps) {
+function TrafficRow({ row, colour, total, isOnly, onPick }: RowProps) {
   const { value, name, speed } = row.layer;
   const both = (of: Row) => Number(of.in.total) + Number(of.out.total);
   const share = both(row) / both(total);
@@ -114,7 +122,12 @@ function TrafficRow({ row, colour, total, onPick }: RowProps) {
         {value === null ? (
           "all others"
         ) : (
-          <button type="button" class="link" onClick={() => onPick(value)} title="Show only this">
+          <button
+            type="button"
+            class="link"
+            onClick={() => onPick(value)}
+            title={isOnly ? "Show its flows" : "Show only this"}
+          >
             {value}
           </button>
         )}

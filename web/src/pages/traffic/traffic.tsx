@@ -2,7 +2,7 @@
 import { useMemo, useRef } from "preact/hooks";
 import { address, visit } from "../../address";
 import { useAnswer, useTicks } from "../../api/answer";
-import { senders as loadSenders, type Sender } from "../../api/counters";
+import { networks as loadNetworks, senders as loadSenders, type Network, type Sender } from "../../api/counters";
 import { Chart } from "../../parts/chart";
 import { Elsewhere } from "../../parts/elsewhere";
 import { Link } from "../../parts/link";
@@ -10,21 +10,23 @@ import { ErrorNotice, Loading, Notice } from "../../parts/notice";
 import { RangePicker, RangeText } from "../../parts/range-picker";
 import { MINUTE, type Range } from "../../times";
 import { rateText } from "../../units";
-import { prefixesOf, TrafficControls } from "./controls";
+import { TrafficControls } from "./controls";
 import { Downloads, sameNumbers } from "./elsewhere";
 import { flowsOf } from "./flows-link";
 import { charted } from "./layers";
 import { loadTraffic, type Traffic } from "./load";
+import { netOf, prefixesOf } from "./subject";
 import { figuresOf, type Row, TrafficTable } from "./table";
 import { readView, SPLITS, trafficUrl, type View } from "./view";
 
 export function TrafficPage() {
   const known = useAnswer("senders", loadSenders);
+  const networks = useAnswer("networks", loadNetworks);
   const asked = readView(address.value.searchParams);
   if (!known.value) return known.error ? <ErrorNotice error={known.error} /> : <Loading />;
   const prefix = asked.prefix ?? prefixesOf(known.value)[0]?.value ?? null;
   if (prefix === null) return <NoPrefixes />;
-  return <TrafficOf view={{ ...asked, prefix }} senders={known.value} />;
+  return <TrafficOf view={{ ...asked, prefix }} senders={known.value} networks={networks.value ?? []} />;
 }
 
 const NoPrefixes = () => (
@@ -34,7 +36,13 @@ const NoPrefixes = () => (
   </Notice>
 );
 
-function TrafficOf({ view, senders }: { view: View; senders: Sender[] }) {
+interface Known {
+  view: View;
+  senders: Sender[];
+  networks: Network[];
+}
+
+function TrafficOf({ view, senders, networks }: Known) {
   const ticks = useTicks(60, "last" in view.range);
   const key = trafficUrl(view);
   // The sum of one router is its own counters, which take the collector less time.
@@ -43,17 +51,20 @@ function TrafficOf({ view, senders }: { view: View; senders: Sender[] }) {
     loadTraffic({ ...view, ...(sender && { sender }) }, Date.now(), abort),
   );
   const change = (changes: Partial<View>) => visit(trafficUrl({ ...view, ...changes }));
+  const flows = flowsOf(view, netOf(view.prefix ?? "", senders, networks));
+  // A value that is already chosen leads to its flows.
+  const pick = (value: string) => (view.only === value ? visit(flows) : change({ only: value }));
   return (
     <>
       <h1 class="visually-hidden">Traffic of {view.prefix}</h1>
       <div class="panel controls-panel">
-        <TrafficControls view={view} senders={senders} onChange={change} />
+        <TrafficControls view={view} senders={senders} networks={networks} onChange={change} />
         <RangePicker range={view.range} onChange={(range) => change({ range })} />
       </div>
-      {view.only !== null && <Only view={view} onChange={change} />}
+      {view.only !== null && <Only view={view} flows={flows} onChange={change} />}
       <ErrorNotice error={answer.error} />
       {answer.value ? (
-        <TrafficAnswer traffic={answer.value} loading={answer.loading} onChange={change} />
+        <TrafficAnswer traffic={answer.value} loading={answer.loading} onChange={change} onPick={pick} />
       ) : (
         !answer.error && <Loading />
       )}
@@ -61,15 +72,21 @@ function TrafficOf({ view, senders }: { view: View; senders: Sender[] }) {
   );
 }
 
+interface OnlyProps {
+  view: View;
+  flows: string;
+  onChange: (change: Partial<View>) => void;
+}
+
 /** That only one value is shown, and where its flows are. */
-function Only({ view, onChange }: { view: View; onChange: (change: Partial<View>) => void }) {
+function Only({ view, flows, onChange }: OnlyProps) {
   return (
     <p class="only">
       Only {SPLITS[view.by].label.toLowerCase()} <strong>{view.only}</strong>
       <button type="button" onClick={() => onChange({ only: null })}>
         Show all
       </button>
-      <Link class="button" href={flowsOf(view)}>
+      <Link class="button" href={flows}>
         Its flows
       </Link>
     </p>
@@ -80,9 +97,10 @@ interface AnswerProps {
   traffic: Traffic;
   loading: boolean;
   onChange: (change: Partial<View>) => void;
+  onPick: (value: string) => void;
 }
 
-function TrafficAnswer({ traffic, loading, onChange }: AnswerProps) {
+function TrafficAnswer({ traffic, loading, onChange, onPick }: AnswerProps) {
   const frame = useRef<HTMLDivElement>(null);
   const rows = useMemo(() => traffic.layers.map((layer) => figuresOf(traffic, layer)), [traffic]);
   const total = useMemo(() => figuresOf(traffic, traffic.total), [traffic]);
@@ -95,7 +113,7 @@ function TrafficAnswer({ traffic, loading, onChange }: AnswerProps) {
         <Chart {...chart} label={chartLabel(traffic, total)} height={380} onZoom={zoom} />
       </section>
       <Remarks traffic={traffic} />
-      <TrafficTable traffic={traffic} rows={rows} total={total} onPick={(only) => onChange({ only })} />
+      <TrafficTable traffic={traffic} rows={rows} total={total} onPick={onPick} />
       <Downloads traffic={traffic} rows={rows} total={total} chart={frame} />
       <Elsewhere same={sameNumbers(traffic)} />
     </div>
