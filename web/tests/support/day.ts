@@ -1,4 +1,4 @@
-// A day of traffic that looks like one, as NetFlow v5 with export times of the past: for screenshots.
+// A day of traffic that looks like one, as NetFlow v5 with export times of the past; and single flows.
 import { createSocket } from "node:dgram";
 
 const MINUTE = 60_000;
@@ -16,14 +16,19 @@ function randoms(): () => number {
   };
 }
 
-/** Sends it from an address to a port; `network` has the first three octets of the own addresses. */
-export async function sendDay(from: string, port: number, network: [number, number, number]): Promise<void> {
+/** Sends its last minutes from an address to a port; `network` has the first three octets of the own addresses. */
+export async function sendDay(
+  from: string,
+  port: number,
+  network: [number, number, number],
+  minutes = 1500,
+): Promise<void> {
   const socket = createSocket("udp4");
   await new Promise<void>((resolve) => socket.bind(0, from, resolve));
   const random = randoms();
   const end = Math.floor(Date.now() / MINUTE);
-  for (let step = 0; step <= 1500; step += 1) {
-    const datagram = minuteOf(end - 1500 + step, step * RECORDS, network, random);
+  for (let step = 0; step <= minutes; step += 1) {
+    const datagram = minuteOf(end - minutes + step, step * RECORDS, network, random);
     await new Promise((resolve) => socket.send(datagram, port, "127.0.0.1", resolve));
     if (step % MINUTES_AT_ONCE === 0) await new Promise((resolve) => setTimeout(resolve, 1200));
   }
@@ -71,4 +76,28 @@ function writeRecord(datagram: Buffer, at: number, network: number[], busy: numb
   datagram.writeUInt8(service === 53 || service === 3478 ? 17 : 6, at + 38);
   datagram.writeUInt16BE(isInward ? 64_501 + (remote % 12) : 64_500, at + 40);
   datagram.writeUInt16BE(isInward ? 64_500 : 64_501 + (remote % 12), at + 42);
+}
+
+/** Sends flows of now to an address, each with this many octets in a packet. */
+export async function sendFlows(from: string, port: number, to: number[], octets: number[]): Promise<void> {
+  const datagram = Buffer.alloc(24 + 48 * octets.length);
+  datagram.writeUInt16BE(5, 0);
+  datagram.writeUInt16BE(octets.length, 2);
+  datagram.writeUInt32BE(100 * MINUTE, 4);
+  datagram.writeUInt32BE(Math.floor(Date.now() / 1000), 8);
+  octets.forEach((octets, index) => {
+    const at = 24 + 48 * index;
+    [198, 18, 0, index + 1, ...to].forEach((octet, place) => {
+      datagram.writeUInt8(octet, at + place);
+    });
+    datagram.writeUInt32BE(1, at + 16);
+    datagram.writeUInt32BE(octets, at + 20);
+    datagram.writeUInt32BE(99 * MINUTE, at + 24);
+    datagram.writeUInt32BE(99 * MINUTE, at + 28);
+    datagram.writeUInt8(17, at + 38);
+  });
+  const socket = createSocket("udp4");
+  await new Promise<void>((resolve) => socket.bind(0, from, resolve));
+  await new Promise((resolve) => socket.send(datagram, port, "127.0.0.1", resolve));
+  socket.close();
 }
