@@ -28,7 +28,7 @@ TOML
   sending=()
   for from in $(tshark -r "$reports/$case.pcap" -T fields -e udp.srcport 2>/dev/null | sort -u); do
     tshark -r "$reports/$case.pcap" -Y "udp.srcport == $from" -F pcap -w "$from.pcap" 2>/dev/null
-    "$netflow" send --to 127.0.0.1:$port --rate 40 "$from.pcap" >/dev/null &
+    "$netflow" replay --to 127.0.0.1:$port --rate 40 "$from.pcap" >/dev/null &
     sending+=($!)
   done
   wait "${sending[@]}"

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use capture::{Capture, Writer};
 use flow::Timestamp;
 
-/// A file for `decode`, `replay` or `send`.
+/// A file for `decode`, `import` or `replay`.
 pub fn capture_file(input: &[u8]) {
     let Ok(mut capture) = Capture::from_reader(Cursor::new(input.to_vec())) else { return };
     let (mut datagrams, mut octets) = (0, 0);

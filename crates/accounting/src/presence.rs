@@ -7,7 +7,7 @@
 //! | a sender | in: arrived | octets of export datagrams | datagrams | records |
 //! | a sender | out: lost | 0 | datagrams | records |
 //! | `::` | in | 0 | 0 | 1 for a minute in which the collector ran |
-//! | `::` | out | 0 | 0 | 1 for a minute of captures, which a replay counted |
+//! | `::` | out | 0 | 0 | 1 for a minute of captures, which an import counted |
 //!
 //! Packets or flows are those of streams whose sequence numbers count datagrams or records. A minute is that of the
 //! receive time.
@@ -35,8 +35,8 @@ pub enum CountedBy {
     /// A collector that ran then.
     #[default]
     Collector,
-    /// A replay of captures of that time. No collector may have run on the store yet.
-    Replay,
+    /// An import of captures of that time. No collector may have run on the store yet.
+    Import,
 }
 
 /// What arrived from a sender in a minute.

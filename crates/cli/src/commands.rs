@@ -9,13 +9,13 @@ pub(crate) mod decode;
 mod destination;
 pub(crate) mod doctor;
 pub(crate) mod generate;
+pub(crate) mod import;
 mod interrupt;
 mod own_records;
 pub(crate) mod package_files;
 pub(crate) mod progress;
 pub(crate) mod replay;
 pub(crate) mod restore;
-pub(crate) mod send;
 pub(crate) mod serve;
 pub(crate) mod store;
 
@@ -29,19 +29,19 @@ use crate::exit_code::{ExitCode, Failure, OrExit};
 /// A command of netflow.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run the collector: receive, count, and serve the REST interface (default)
+    /// Run the collector: receive, count, and serve the REST interface
     #[command(after_help = serve::EXAMPLES)]
     Serve,
     /// Count the export datagrams of capture files, with their capture times and sources
-    Replay(replay::Arguments),
+    Import(import::Arguments),
     /// Print the flow records of capture files
     Decode(decode::Arguments),
     /// Send synthetic flows to a collector and report their exact totals
     #[command(after_help = generate::EXAMPLES)]
     Generate(Box<generate::Arguments>),
     /// Send the datagrams of capture files to a collector
-    #[command(after_help = send::EXAMPLES)]
-    Send(send::Arguments),
+    #[command(after_help = replay::EXAMPLES, alias = "send")]
+    Replay(replay::Arguments),
     /// Check, copy or export a store
     #[command(subcommand)]
     Store(store::Command),
@@ -99,10 +99,10 @@ impl Command {
     pub(crate) fn run(self, config: Option<&Path>) -> Result<ExitCode, Failure> {
         match self {
             Self::Serve => serve::run(load(config)?),
-            Self::Replay(arguments) => replay::run(load(config)?, &arguments),
+            Self::Import(arguments) => import::run(load(config)?, &arguments),
             Self::Decode(arguments) => decode::run(&arguments),
             Self::Generate(arguments) => generate::run(&arguments),
-            Self::Send(arguments) => send::run(&arguments),
+            Self::Replay(arguments) => replay::run(&arguments),
             Self::Store(command) => command.run(&load(config)?),
             Self::Archive(command) => command.run(&load(config)?.config),
             Self::Backup(arguments) => backup::run(&load(config)?.config, &arguments),

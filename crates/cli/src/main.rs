@@ -34,15 +34,15 @@ const VERSION: &str = env!("NETFLOW_VERSION");
 /// NetFlow, IPFIX and sFlow collector with exact traffic accounting
 ///
 /// For every prefix that you monitor it reports bytes, packets and flows, in total and by protocol, address, port and AS.
-/// Without a command it runs `netflow serve`.
+/// `netflow serve` runs the collector; the other commands query it, or work on its files.
 #[derive(Debug, Parser)]
-#[command(name = "netflow", version = VERSION, after_help = exit_code::HELP)]
+#[command(name = "netflow", version = VERSION, after_help = exit_code::HELP, arg_required_else_help = true)]
 struct Arguments {
     /// The configuration file
     #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Command,
 }
 
 fn main() -> process::ExitCode {
@@ -52,7 +52,6 @@ fn main() -> process::ExitCode {
         Err(error) => return print_help_or_error(&error),
     };
     log::to_standard_error();
-    let command = command.unwrap_or(Command::Serve);
     // What a collector ends with belongs to its log, for which no collector waits.
     let report = if matches!(command, Command::Serve) { log_end } else { report };
     command.run(config.as_deref()).unwrap_or_else(|failure| report(&failure)).into()
@@ -74,10 +73,9 @@ fn ending(failure: &Failure) -> String {
 
 /// Prints help and version on standard output, an error of the command line on standard error.
 fn print_help_or_error(message: &clap::Error) -> process::ExitCode {
-    const INVALID_COMMAND_LINE: u8 = 2;
     let printed = message.print();
     if message.use_stderr() {
-        return INVALID_COMMAND_LINE.into();
+        return ExitCode::CommandLine.into();
     }
     match output::outcome(printed.and_then(|()| io::stdout().flush())) {
         Ok(()) => ExitCode::Success,

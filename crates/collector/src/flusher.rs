@@ -121,10 +121,10 @@ impl Flusher {
         Self { run_minutes: RunMinutes::of_run(Minute::of(now), Instant::now()), ..self }
     }
 
-    /// The same, of a replay: the minutes between flushes that are further apart than this do not count as run.
+    /// The same, of an import: the minutes between flushes that are further apart than this do not count as run.
     #[must_use]
-    pub fn replaying(self, apart: Duration) -> Self {
-        Self { run_minutes: RunMinutes::of_replay(apart), ..self }
+    pub fn importing(self, apart: Duration) -> Self {
+        Self { run_minutes: RunMinutes::of_import(apart), ..self }
     }
 
     /// The same, releasing durable segments of the journal.

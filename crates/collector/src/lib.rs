@@ -12,7 +12,7 @@
 //! | `local` | what is kept on this disk for a store on the network, so that a start needs nothing else |
 //! | `acceptance` | routers that register themselves |
 //! | `change` | applies a reload to a running collector |
-//! | [`replay`] | drives a shard and a flusher by a capture |
+//! | [`import`] | drives a shard and a flusher by a capture |
 //! | [`senders`], [`restore_templates`] | reads from the store: registered senders; templates of the last run |
 //! | `log_records`, `log_notes` | the records of the log once more, for its readers, compared with what the shards have noted |
 //! | `log_consumer` | the thread of a reader of the log |
@@ -40,6 +40,7 @@ mod flush_counts;
 pub mod flusher;
 mod flusher_thread;
 mod give_way;
+pub mod import;
 mod interfaces;
 pub mod journaled_shard;
 mod keep;
@@ -58,7 +59,6 @@ pub mod pulse;
 mod receiver;
 mod remarks;
 mod remote;
-pub mod replay;
 pub mod restore_templates;
 mod reverse_names;
 pub mod senders;

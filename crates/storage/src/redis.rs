@@ -15,7 +15,7 @@
 //!   (`redis/changes.rs`).
 //! - `N:templates`: hash; field `<address>` = what that sender has announced, as docs/storage.md describes it.
 //! - `N:remarks`: hash; field `<address>` = the remarks about that sender, a line each (`remarks.rs`).
-//! - `N:writers`: hash; field `<writer>` = epoch, nanoseconds of when it was seen (2^64-1: a replay), the four watermarks.
+//! - `N:writers`: hash; field `<writer>` = epoch, nanoseconds of when it was seen (2^64-1: an import), the four watermarks.
 //! - `N:flushed`: hash; field `<writer>` = epoch and sequence of its newest flush of which all blocks are there.
 //!
 //! Starts and watermarks are minutes since 1970, writers sixteen hexadecimal digits.

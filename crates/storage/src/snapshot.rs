@@ -8,7 +8,7 @@
 //! - Blocks of later flushes do not count. So a flush shows in all answers about the moment or in none, at each of the
 //!   periods it has blocks of.
 //!
-//! Not covered: a store that lost sums, which are then made again (`roll_up::take_back`); a capture that is being replayed,
+//! Not covered: a store that lost sums, which are then made again (`roll_up::take_back`); a capture that is being imported,
 //! whose blocks count as they come; and what retention deletes between the moment and the read.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -31,6 +31,12 @@ impl Snapshot {
     pub(crate) async fn take(store: &dyn Writers) -> Result<Self, StoreError> {
         let progress = store.progress().await?.into_iter();
         Ok(Self { writers: progress.map(|progress| (progress.state.writer, progress)).collect() })
+    }
+
+    /// The same without what this writer has stored.
+    pub(crate) fn without(mut self, writer: Option<WriterId>) -> Self {
+        self.writers.retain(|other, _| Some(*other) != writer);
+        self
     }
 
     /// The states of all writers.

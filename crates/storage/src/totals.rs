@@ -89,6 +89,8 @@ pub async fn totals(
 #[derive(Debug)]
 pub struct Answers {
     moment: Option<Snapshot>,
+    /// Whose blocks do not count.
+    without: Option<WriterId>,
     listed: Option<Listed>,
     questions: Vec<Question>,
     /// How many consecutive questions have their sum as their answer.
@@ -121,7 +123,24 @@ impl Answers {
     #[must_use]
     pub fn to_sums(questions: Vec<Question>, summed: usize) -> Self {
         let (at_once, summed) = (FIRST_PLACES, summed.max(1));
-        Self { moment: None, listed: None, questions, summed, answered: 0, begun: None, part: None, at_once, steps: 0 }
+        Self {
+            moment: None,
+            without: None,
+            listed: None,
+            questions,
+            summed,
+            answered: 0,
+            begun: None,
+            part: None,
+            at_once,
+            steps: 0,
+        }
+    }
+
+    /// The same of all writers but this one.
+    #[must_use]
+    pub fn without(self, writer: WriterId) -> Self {
+        Self { without: Some(writer), ..self }
     }
 
     /// The answers to further questions, about the same moment.
@@ -133,8 +152,8 @@ impl Answers {
     /// The sums of the answers to further questions, about the same moment.
     #[must_use]
     pub fn then_sums(self, questions: Vec<Question>, summed: usize) -> Self {
-        let Self { moment, at_once, steps, .. } = self;
-        Self { moment, at_once, steps, ..Self::to_sums(questions, summed) }
+        let Self { moment, without, at_once, steps, .. } = self;
+        Self { moment, without, at_once, steps, ..Self::to_sums(questions, summed) }
     }
 
     /// Whether all questions are answered, so that nothing is left to read.
@@ -195,7 +214,7 @@ impl Answers {
         } else if let Some(listed) = &mut self.listed {
             listed.read_some(store).await?;
         } else {
-            self.moment = Some(Snapshot::take(store).await?);
+            self.moment = Some(Snapshot::take(store).await?.without(self.without));
         }
         Ok(())
     }

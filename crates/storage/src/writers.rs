@@ -10,23 +10,23 @@ use flow::{FlushNumber, Timestamp};
 use crate::StoreError;
 
 /// Whether a writer is running, as far as other writers know: the blocks of one that is gone are rolled up by another one.
-/// Ordered by time; a replay comes last.
+/// Ordered by time; an import comes last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Presence {
-    /// A collector, or a replay that has finished: it last reported at this time that it is running.
+    /// A collector, or an import that has finished: it last reported at this time that it is running.
     Seen(Timestamp),
-    /// A replay that has not finished: it is never gone, and rolls up for no other writer.
-    Replaying,
+    /// An import that has not finished: it is never gone, and rolls up for no other writer.
+    Importing,
 }
 
 impl Presence {
     /// Stored times are signed in some stores and end there; no later one is a time of a collector.
-    const REPLAYING: u64 = i64::MAX.cast_unsigned();
+    const IMPORTING: u64 = i64::MAX.cast_unsigned();
 
     /// From the time that a store has.
     #[must_use]
     pub(crate) fn of_stored(seen: Timestamp) -> Self {
-        if seen.nanoseconds() < Self::REPLAYING { Self::Seen(seen) } else { Self::Replaying }
+        if seen.nanoseconds() < Self::IMPORTING { Self::Seen(seen) } else { Self::Importing }
     }
 
     /// The time that a store has for it.
@@ -34,7 +34,7 @@ impl Presence {
     pub(crate) fn stored(self) -> Timestamp {
         match self {
             Self::Seen(seen) => seen,
-            Self::Replaying => Timestamp::from_nanoseconds(u64::MAX),
+            Self::Importing => Timestamp::from_nanoseconds(u64::MAX),
         }
     }
 
@@ -71,10 +71,10 @@ impl WriterState {
         Self { writer, epoch, presence: Presence::Seen(seen), watermarks: Watermarks::default() }
     }
 
-    /// A replay that has written nothing yet.
+    /// An import that has written nothing yet.
     #[must_use]
-    pub fn replay(writer: WriterId) -> Self {
-        Self { writer, epoch: 1, presence: Presence::Replaying, watermarks: Watermarks::default() }
+    pub fn import(writer: WriterId) -> Self {
+        Self { writer, epoch: 1, presence: Presence::Importing, watermarks: Watermarks::default() }
     }
 }
 

@@ -24,7 +24,7 @@ fn status_of(server: SocketAddr, path: &str) -> u16 {
 /// A collector that may open this many files.
 fn with_descriptors(limit: u32) -> Collector {
     let mut command = Command::new("sh");
-    command.args(["-c", &format!("ulimit -n {limit}; exec \"$0\""), env!("CARGO_BIN_EXE_netflow")]);
+    command.args(["-c", &format!("ulimit -n {limit}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_netflow")]);
     command.env("NETFLOW__SERVER__CORES", "2");
     Collector::start_as(&mut command)
 }

@@ -118,8 +118,8 @@ impl Collector {
     pub(crate) fn start_logging(shell: &mut Command, script: &str, stderr: impl Into<Stdio>) -> Self {
         let (receiving, serving) = (UdpSocket::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
         let (receives, serves) = (receiving.local_addr().unwrap(), serving.local_addr().unwrap());
-        let script =
-            script.replace("COLLECTOR", "LISTEN_FDS=2 LISTEN_PID=$$ exec \"$0\" 3<&0 4<&1 </dev/null >/dev/null");
+        let script = script
+            .replace("COLLECTOR", "LISTEN_FDS=2 LISTEN_PID=$$ exec \"$0\" \"$@\" 3<&0 4<&1 </dev/null >/dev/null");
         shell.args(["-euc", &script, env!("CARGO_BIN_EXE_netflow")]).stdin(OwnedFd::from(receiving));
         shell.env("NETFLOW__NETFLOW__LISTEN", receives.to_string()).env("NETFLOW__HTTP__LISTEN", serves.to_string());
         let directory = tempfile::tempdir().unwrap();
@@ -326,7 +326,7 @@ fn on_free_ports(command: &mut Command) -> &mut Command {
     command.stdin(Stdio::null())
 }
 
-/// The settings that all share, unless a test has set them.
+/// The command that serves, and the settings that all share, unless a test has set them.
 fn ready<'c>(command: &'c mut Command, directory: &TempDir) -> &'c mut Command {
     let shared = [
         ("NETFLOW__SFLOW__LISTEN", ""),
@@ -342,7 +342,7 @@ fn ready<'c>(command: &'c mut Command, directory: &TempDir) -> &'c mut Command {
             command.env(name, value);
         }
     }
-    command.current_dir(directory.path())
+    command.arg("serve").current_dir(directory.path())
 }
 
 fn address_after(log: &Receiver<String>, what: &str, stderr: &mut Vec<String>) -> SocketAddr {

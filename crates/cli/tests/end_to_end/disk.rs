@@ -81,7 +81,7 @@ fn on_a_small_disk(settings: &[(String, String)]) -> (Collector, PathBuf) {
     let mut command = Command::new("unshare");
     let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
     command.args(if is_root { &["--mount"][..] } else { &["--mount", "--map-root-user"] });
-    let script = "mkdir disk && mount -t tmpfs -o size=64m,mode=700 disk disk && exec \"$0\"";
+    let script = "mkdir disk && mount -t tmpfs -o size=64m,mode=700 disk disk && exec \"$0\" \"$@\"";
     command.args(["sh", "-euc", script, env!("CARGO_BIN_EXE_netflow")]);
     command.env("NETFLOW__DATA_DIR", "disk").envs(settings.iter().cloned());
     let collector = Collector::start_as(&mut command);

@@ -1,4 +1,4 @@
-//! `netflow generate` and `netflow send` with the real collector: everything that they report as sent is counted, name by
+//! `netflow generate` and `netflow replay` with the real collector: everything that they report as sent is counted, name by
 //! name.
 
 use std::collections::BTreeMap;
@@ -201,7 +201,7 @@ fn a_capture_that_is_sent_is_counted() {
     let (datagrams, expected) = capture(&path);
     let to = collector.receiving.to_string();
     let begun = Instant::now();
-    let arguments = ["send", path.to_str().unwrap(), "--to", &to, "--port", "2055", "--realtime"];
+    let arguments = ["replay", path.to_str().unwrap(), "--to", &to, "--port", "2055", "--realtime"];
     let output = netflow(&arguments);
     let (text, errors) = stderr(&output);
     assert!(output.status.success(), "{text}{errors}");

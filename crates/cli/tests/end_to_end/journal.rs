@@ -88,7 +88,8 @@ fn commands_that_read_captures_skip_the_own_records_of_a_segment() {
     let segment = segment.to_str().unwrap();
     let to = UdpSocket::bind("127.0.0.1:0").unwrap();
     let to = to.local_addr().unwrap().to_string();
-    let commands = [vec!["decode", "--summary", segment], vec!["replay", segment], vec!["send", "--to", &to, segment]];
+    let commands =
+        [vec!["decode", "--summary", segment], vec!["import", segment], vec!["replay", "--to", &to, segment]];
     for (command, expected) in commands.iter().zip(["\"datagrams\": 3", "datagrams 3 ", "3 datagrams"]) {
         let [output, report] = netflow(directory.path(), command);
         assert!(output.contains(expected), "{command:?}: {output}");

@@ -38,6 +38,7 @@ mod flows_command;
 mod full_spool;
 mod generated;
 mod groups;
+mod imports;
 mod interfaces;
 mod journal;
 mod killed_together;
@@ -337,6 +338,7 @@ fn damaged_stored_templates_are_reported() {
 fn a_second_collector_on_the_same_data_is_refused() {
     let first = Collector::start();
     let output = Command::new(env!("CARGO_BIN_EXE_netflow"))
+        .arg("serve")
         .current_dir(first.path())
         .env("NETFLOW__NETFLOW__LISTEN", "127.0.0.1:0")
         .env("NETFLOW__HTTP__LISTEN", "127.0.0.1:0")
@@ -358,7 +360,7 @@ fn blocks(data: &Path) -> String {
 }
 
 #[test]
-fn a_capture_replayed_into_two_fresh_stores_makes_the_same_blocks() {
+fn a_capture_imported_into_two_fresh_stores_makes_the_same_blocks() {
     let capture = tempfile::NamedTempFile::new().unwrap();
     let mut writer = capture::write::Writer::new(fs::File::create(capture.path()).unwrap()).unwrap();
     let (exporter, here) = ("127.0.0.1:40000".parse().unwrap(), "127.0.0.1:2055".parse().unwrap());
@@ -369,18 +371,18 @@ fn a_capture_replayed_into_two_fresh_stores_makes_the_same_blocks() {
         writer.write(at.into(), exporter, here, &thirty_flows_at(at)).unwrap();
     }
     drop(writer);
-    let replayed = [1, 2].map(|times| {
+    let imported = [1, 2].map(|times| {
         let collector = Collector::start();
         register(&collector);
         let (directory, _) = collector.terminate();
         for _ in 0..times {
-            let replay = Command::new(env!("CARGO_BIN_EXE_netflow"))
+            let import = Command::new(env!("CARGO_BIN_EXE_netflow"))
                 .current_dir(directory.path())
-                .arg("replay")
+                .arg("import")
                 .arg(capture.path())
                 .output()
                 .unwrap();
-            let stderr = String::from_utf8(replay.stdout).unwrap();
+            let stderr = String::from_utf8(import.stdout).unwrap();
             assert!(stderr.starts_with(&format!("datagrams {sent} flows {} ", sent * 30)), "{stderr}");
         }
         let blocks = blocks(&directory.path().join("data"));
@@ -391,6 +393,6 @@ fn a_capture_replayed_into_two_fresh_stores_makes_the_same_blocks() {
         assert_eq!(answered.get(&key), Some(&expected));
         blocks
     });
-    assert!(replayed[0].lines().count() > 100);
-    assert_eq!(replayed[0], replayed[1]);
+    assert!(imported[0].lines().count() > 100);
+    assert_eq!(imported[0], imported[1]);
 }

@@ -31,17 +31,17 @@ const CALLS: &[(&str, &[&str])] = &[
     ("doctor", &["192.0.2.77"]),
     ("flows", &["--folder", "data"]),
     ("generate", &["--flows", "30", "--to", "RECEIVING"]),
+    ("import", &["capture.pcap", "--add"]),
     ("live", &[]),
     ("networks add", &["203.0.113.0/24", "name=office"]),
     ("networks list", &[]),
     // Refused, because it is not there.
     ("networks remove", &["198.51.100.0/24"]),
     ("networks show", &["203.0.113.0/24"]),
-    ("replay", &["capture.pcap"]),
+    ("replay", &["capture.pcap", "--to", "RECEIVING"]),
     // Refused, because the collector is running.
     ("restore", &[BACKUP]),
     ("selfcheck", &[]),
-    ("send", &["capture.pcap", "--to", "RECEIVING"]),
     ("senders add", &["127.0.0.9", "192.0.2.0/24"]),
     // Nothing, of the standard input.
     ("senders import", &["-"]),

@@ -39,10 +39,10 @@ impl RunMinutes {
         Self { begun: Some(begun), seen: Some(seen), ..Self::default() }
     }
 
-    /// Those of a replay: flushes that are further apart than this are of different captures.
-    pub(super) fn of_replay(apart: Duration) -> Self {
+    /// Those of an import: flushes that are further apart than this are of different captures.
+    pub(super) fn of_import(apart: Duration) -> Self {
         let most = whole_minutes(apart).saturating_add(1).min(MOST);
-        Self { counted_by: CountedBy::Replay, most, ..Self::default() }
+        Self { counted_by: CountedBy::Import, most, ..Self::default() }
     }
 
     /// Whose minutes they are.
@@ -51,7 +51,7 @@ impl RunMinutes {
     }
 
     /// Those that are not stored yet: from the last flush until now, and those in which a datagram of this flush arrived,
-    /// which may be from the journal of an earlier run. A replay that has read nothing has no time and no minutes.
+    /// which may be from the journal of an earlier run. An import that has read nothing has no time and no minutes.
     pub(super) fn until(&self, (now, seen): (Minute, Instant), arrived: &[Arrived]) -> BTreeSet<Minute> {
         let next = match (&self.stored, self.begun) {
             (Some(stored), _) if self.is_unbroken(*stored.end(), now, seen) => stored.end().saturating_add(1),
@@ -167,8 +167,8 @@ mod tests {
     }
 
     #[test]
-    fn a_replay_of_captures_far_apart_has_no_minutes_between() {
-        let run = || RunMinutes::of_replay(Duration::from_secs(5 * 60));
+    fn an_import_of_captures_far_apart_has_no_minutes_between() {
+        let run = || RunMinutes::of_import(Duration::from_secs(5 * 60));
         assert_eq!(
             flushes_of(run(), &[(70, &[]), (75, &[]), (95, &[94])]),
             [vec![70], vec![71, 72, 73, 74, 75], vec![94, 95]]

@@ -14,7 +14,7 @@ use accounting::presence;
 use accounting::tally::{Tally, TallySettings};
 use collector::Keep;
 use collector::flusher::Flusher;
-use collector::replay::Replay;
+use collector::import::Import;
 use collector::senders;
 use collector::status::Status;
 use collector::{Collector, Reloadable, Settings, StartError, start};
@@ -297,12 +297,12 @@ async fn a_clock_that_is_off_beyond_the_limit_does_not_choose_the_minute() {
     let sender = IpAddr::from(Ipv4Addr::LOCALHOST);
     store.add_prefixes(sender, &[MONITORED.parse().unwrap()]).await.unwrap();
     let received = Timestamp::from_seconds(1_391_317_260); // 2014-02-02 05:01
-    let mut replay = begin(&store).await;
+    let mut import = begin(&store).await;
     for seconds_off in [0_u64, 600, 601, 1_000_000_000] {
         let payload = datagram(Timestamp::from_seconds(received.seconds() - seconds_off));
-        replay.take(&Datagram { exporter: Exporter::udp(sender, 1), received, payload: &payload }).await.unwrap();
+        import.take(&Datagram { exporter: Exporter::udp(sender, 1), received, payload: &payload }).await.unwrap();
     }
-    let counts = replay.finish(received).await.unwrap();
+    let counts = import.finish(received).await.unwrap();
     assert_eq!(counts.time_clamped, 2);
     let flows_in = async |minute: &str| {
         let minute = accounting::query::parse_interval(Period::Minute, minute).unwrap();
@@ -315,7 +315,7 @@ async fn a_clock_that_is_off_beyond_the_limit_does_not_choose_the_minute() {
 }
 
 #[tokio::test]
-async fn replaying_again_replaces_and_two_stores_get_the_same_blocks() {
+async fn importing_again_replaces_and_two_stores_get_the_same_blocks() {
     let sender = IpAddr::from(Ipv4Addr::LOCALHOST);
     let begun = Timestamp::from_seconds(1_391_317_260);
     let stores = [Arc::new(Memory::default()), Arc::new(Memory::default())];
@@ -323,14 +323,14 @@ async fn replaying_again_replaces_and_two_stores_get_the_same_blocks() {
     for (store, times) in stores.iter().zip([1, 2]) {
         store.add_prefixes(sender, &[MONITORED.parse().unwrap()]).await.unwrap();
         for _ in 0..times {
-            let mut replay = begin(store).await;
+            let mut import = begin(store).await;
             for second in 0..7200 {
                 let received = Timestamp::from_seconds(begun.seconds() + second);
                 let payload = datagram(received);
                 let exporter = Exporter::udp(sender, 1);
-                replay.take(&Datagram { exporter, received, payload: &payload }).await.unwrap();
+                import.take(&Datagram { exporter, received, payload: &payload }).await.unwrap();
             }
-            replay.finish(Timestamp::from_seconds(begun.seconds() + 86_400 * 400)).await.unwrap();
+            import.finish(Timestamp::from_seconds(begun.seconds() + 86_400 * 400)).await.unwrap();
         }
         let mut all = Vec::new();
         for period in Period::ALL {
@@ -356,9 +356,9 @@ async fn replaying_again_replaces_and_two_stores_get_the_same_blocks() {
     assert_eq!(minutes, [None, Some(120)]);
 }
 
-async fn begin(store: &Arc<Memory>) -> Replay {
+async fn begin(store: &Arc<Memory>) -> Import {
     let shared: Arc<dyn Store> = Arc::<Memory>::clone(store);
-    Replay::begin(shared, WriterId(7), rules(), &storage::Stated::default(), Duration::from_secs(10), Keep::default())
+    Import::begin(shared, WriterId(7), rules(), &storage::Stated::default(), Duration::from_secs(10), Keep::default())
         .await
         .unwrap()
 }

@@ -8,7 +8,7 @@ use accounting::block::WriterId;
 use accounting::tally::{Tally, TallySettings};
 use collector::Keep;
 use collector::flusher::Flusher;
-use collector::replay::Replay;
+use collector::import::Import;
 use collector::status::Status;
 use collector::{Collector, start};
 use flow::{Exporter, FlowFate, Timestamp};
@@ -150,13 +150,13 @@ async fn templates_that_the_store_refuses_are_put_with_the_next_flush() {
 }
 
 #[tokio::test]
-async fn a_replay_neither_uses_nor_changes_stored_templates() {
+async fn an_import_neither_uses_nor_changes_stored_templates() {
     let store = store().await;
     announce(&store).await;
     let before = store.templates().await.unwrap();
 
     let shared: Arc<dyn Store> = Arc::<Memory>::clone(&store);
-    let mut replay = Replay::begin(
+    let mut import = Import::begin(
         shared,
         WriterId(7),
         rules(),
@@ -169,9 +169,9 @@ async fn a_replay_neither_uses_nor_changes_stored_templates() {
     let other = TemplateSpec::data(300, [FieldSpecifier::iana(1, 4)]);
     for payload in [data(), packet().template(&other).finish()] {
         let datagram = Datagram { exporter: Exporter::udp(SENDER, 9), received: now(), payload: &payload };
-        replay.take(&datagram).await.unwrap();
+        import.take(&datagram).await.unwrap();
     }
-    let counts = replay.finish(now()).await.unwrap();
+    let counts = import.finish(now()).await.unwrap();
     assert_eq!((counts.missing_template_sets, counts.templates, counts.flows.total()), (1, 1, 0));
     assert_eq!(store.templates().await.unwrap(), before);
 }

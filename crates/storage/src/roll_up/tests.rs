@@ -263,10 +263,10 @@ async fn a_block_of_a_newer_program_is_not_rolled_up_and_stays() {
 }
 
 #[tokio::test]
-async fn a_replay_is_never_gone_and_rolls_up_for_no_other_writer() {
+async fn an_import_is_never_gone_and_rolls_up_for_no_other_writer() {
     let store = filled(&["2027-05-01 10:30"]).await;
     let day = Duration::from_secs(24 * 3600);
-    for state in [WriterState::replay(WriterId(1)), WriterState::new(ADA, 1, Timestamp::EPOCH)] {
+    for state in [WriterState::import(WriterId(1)), WriterState::new(ADA, 1, Timestamp::EPOCH)] {
         store.put_writer(&state).await.unwrap();
     }
     let until = minute("2027-05-03 11:58");

@@ -13,7 +13,7 @@ pub(crate) async fn writers_are_remembered_by_their_newest_state(store: &dyn Sto
     let bob = WriterState {
         writer: BOB,
         epoch: u32::MAX,
-        presence: Presence::Replaying,
+        presence: Presence::Importing,
         watermarks: Watermarks::new([4, 3, 2, 1].map(Minute::new)),
     };
     store.put_writer(&bob).await?;
@@ -42,7 +42,7 @@ pub(crate) async fn a_state_is_replaced_only_where_the_store_knows_the_former_on
     let others = [
         WriterState { epoch: 2, ..first },
         WriterState { presence: Presence::Seen(seen.saturating_add(Duration::from_nanos(1))), ..first },
-        WriterState { presence: Presence::Replaying, ..first },
+        WriterState { presence: Presence::Importing, ..first },
         WriterState { watermarks: Watermarks::new([4, 3, 2, 0].map(Minute::new)), ..first },
     ];
     for other in others {

@@ -75,7 +75,7 @@ pub(super) struct Samples {
     presence_unsure: BTreeSet<Minute>,
     /// Of the sender: what arrived in, what was lost out.
     exported: ByFirstMinute,
-    /// The minutes in which a collector ran, or which a replay counted.
+    /// The minutes in which a collector ran, or which an import counted.
     ran: BTreeSet<Minute>,
     /// The first one in which a collector ran. Before it, one may have run that did not store this.
     begun: Option<Minute>,

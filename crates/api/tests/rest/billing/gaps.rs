@@ -53,7 +53,7 @@ fn a_gap_is_no_zero_and_has_its_reason_and_time() {
 }
 
 #[test]
-fn a_replay_of_captures_is_no_sign_that_a_collector_stored_when_it_ran() {
+fn an_import_of_captures_is_no_sign_that_a_collector_stored_when_it_ran() {
     let server = Server::start();
     register(&server);
     let day = minute("2026-02-10 00:00").start.number();
@@ -66,11 +66,11 @@ fn a_replay_of_captures_is_no_sign_that_a_collector_stored_when_it_ran() {
         (day..february().end).filter(|minute| !(day + 600..day + 660).contains(minute)).collect();
     run(&server, RUN, run_and_heard.clone(), run_and_heard);
     assert_eq!(samples(&billing(&server, "&month=2026-02")), [8064 - 12, 0, 12, 0, 0]);
-    // Captures are replayed: of years ago, of the first day of the month, and of half of the hour without a collector.
+    // Captures are imported: of years ago, of the first day of the month, and of half of the hour without a collector.
     let captures = [("2019-05-05 05:00", 600), ("2026-02-01 10:00", 30), ("2026-02-10 10:00", 30)];
     for (writer, (from, minutes)) in (80..).map(WriterId).zip(captures) {
         let captured = (0..minutes).map(|after| minute(from).start.saturating_add(after)).collect();
-        store(&server, writer, &[], (&captured, CountedBy::Replay));
+        store(&server, writer, &[], (&captured, CountedBy::Import));
     }
     assert_eq!(samples(&billing(&server, "&month=2026-02")), [8064 - 6, 0, 6, 0, 0]);
 }

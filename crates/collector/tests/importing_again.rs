@@ -1,4 +1,4 @@
-//! A capture that is replayed again, with other settings, into a real Cassandra.
+//! A capture that is imported again, with other settings, into a real Cassandra.
 #![expect(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -12,7 +12,7 @@ use accounting::period::Period;
 use accounting::query::parse_interval;
 use accounting::tally::TallySettings;
 use collector::Keep;
-use collector::replay::Replay;
+use collector::import::Import;
 use flow::{Counters, Exporter, Prefix, Timestamp};
 use pipeline::Rules;
 use storage::Store;
@@ -44,8 +44,8 @@ fn datagram(exported: Timestamp) -> Vec<u8> {
 }
 
 /// Two hours with a datagram a minute and one in its middle.
-async fn replay(store: &Arc<dyn Store>, flush_interval: Duration) {
-    let mut replay = Replay::begin(
+async fn import(store: &Arc<dyn Store>, flush_interval: Duration) {
+    let mut import = Import::begin(
         Arc::clone(store),
         WriterId(7),
         rules(),
@@ -58,13 +58,13 @@ async fn replay(store: &Arc<dyn Store>, flush_interval: Duration) {
     for half_minute in 0..240 {
         let received = Timestamp::from_seconds(BEGUN.seconds() + half_minute * 30);
         let payload = datagram(received);
-        replay.take(&Datagram { exporter: Exporter::udp(SENDER, 1), received, payload: &payload }).await.unwrap();
+        import.take(&Datagram { exporter: Exporter::udp(SENDER, 1), received, payload: &payload }).await.unwrap();
     }
-    replay.finish(Timestamp::from_seconds(BEGUN.seconds() + 86_400)).await.unwrap();
+    import.finish(Timestamp::from_seconds(BEGUN.seconds() + 86_400)).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_second_replay_with_another_flush_interval_replaces_the_first() {
+async fn a_second_import_with_another_flush_interval_replaces_the_first() {
     let service = Service::start("cassandra", 1, &[("SYNC", "periodic")]);
     let settings = CassandraSettings { hosts: service.hosts.clone(), ..CassandraSettings::default() };
     let store: Arc<dyn Store> = Arc::new(Cassandra::open(settings).unwrap());
@@ -72,7 +72,7 @@ async fn a_second_replay_with_another_flush_interval_replaces_the_first() {
     store.add_prefixes(SENDER, &[prefix]).await.unwrap();
     let expected = Some(Counters { bytes: 24_000, packets: 480, flows: 240 });
     for seconds in [30, 600, 60] {
-        replay(&store, Duration::from_secs(seconds)).await;
+        import(&store, Duration::from_secs(seconds)).await;
         for (period, at) in [(Period::Day, "2014-02-02"), (Period::Year, "2014")] {
             let interval = parse_interval(period, at).unwrap();
             let totals = totals(store.as_ref(), SENDER, prefix, interval, TableSet::COUNTED).await.unwrap();

@@ -1,0 +1,178 @@
+//! `netflow import`: counts the export datagrams of captures into the configured store, with their capture times and
+//! sources, and without a collector.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use accounting::block::WriterId;
+use anyhow::{Context, anyhow};
+use capture::{Capture, UdpDatagram};
+use collector::import::{Counted, Import, Preview, Previewed};
+use flow::Exporter;
+use sha2::{Digest, Sha256};
+use storage::Store;
+use tokio::runtime::Runtime;
+use wire::Datagram;
+
+use crate::commands::own_records::OwnRecords;
+use crate::commands::progress::Progress;
+use crate::config::{Config, Loaded};
+use crate::exit_code::{ExitCode, Failure, OrExit};
+use crate::{configured_store, output};
+
+/// The captures to import.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Only datagrams of registered senders are counted, by their captured source addresses; the exit code is 13 if there are
+others. Importing the same files again replaces their counters. If anything else has counted datagrams of the same sender
+in the same minutes, such as the collector when it received them, nothing is counted, unless you add --add.
+
+Examples:
+  netflow import monday.pcap tuesday.pcap
+  netflow import --config /etc/netflow/netflow.toml capture.pcapng")]
+pub(crate) struct Arguments {
+    /// Capture files, pcap or pcapng, counted in this order
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Count also what something else has counted in the same minutes
+    #[arg(long)]
+    add: bool,
+}
+
+/// How many senders and addresses a message lists.
+const LISTED: usize = 20;
+
+/// Imports all files, unless something has counted the same; prints the fates of their datagrams.
+pub(crate) fn run(loaded: Loaded, arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let config = loaded.config;
+    configured_store::make_directory(&config.data_dir).or_exit(ExitCode::Store)?;
+    let store = configured_store::open(&config).or_exit(ExitCode::Store)?;
+    let writer = identity(&arguments.files).or_exit(ExitCode::Input)?;
+    let runtime = Runtime::new().or_exit(ExitCode::Failure)?;
+    runtime.block_on(async {
+        let Previewed { counted, unregistered } = preview(&config, store.as_ref(), writer, &arguments.files).await?;
+        if !counted.is_empty() && !arguments.add {
+            return Err(Failure::new(ExitCode::NotCounted, anyhow!(already_counted(&counted))));
+        }
+        import(&config, store, writer, &arguments.files).await?;
+        if unregistered.is_empty() {
+            return Ok(ExitCode::Success);
+        }
+        output::report(not_registered(&unregistered));
+        Ok(ExitCode::NotCounted)
+    })
+}
+
+/// What the files have, of which the readable part is looked at.
+async fn preview(
+    config: &Config,
+    store: &dyn Store,
+    writer: WriterId,
+    files: &[PathBuf],
+) -> Result<Previewed, Failure> {
+    let (stated, keep) = (config.stated(), config.keep());
+    let begun = Preview::begin(store, config.rules(), &stated, config.flush_interval);
+    let mut preview = begun.await.or_exit(ExitCode::Store)?;
+    let mut progress = Progress::new();
+    for path in files {
+        let Ok(mut capture) = Capture::open(path) else { continue };
+        let mut own = OwnRecords::default();
+        while let Ok(Some(udp)) = capture.next() {
+            if own.has(&udp) {
+                continue;
+            }
+            progress.show(|| format!("{}: looked at up to {}", path.display(), udp.received));
+            preview.take(&datagram(&udp));
+        }
+    }
+    progress.clear();
+    let found = preview.finish(store, writer, &keep, SystemTime::now().into());
+    found.await.or_exit(ExitCode::Store)
+}
+
+async fn import(config: &Config, store: Arc<dyn Store>, writer: WriterId, files: &[PathBuf]) -> Result<(), Failure> {
+    let (rules, stated) = (config.rules(), config.stated());
+    let begun = Import::begin(store, writer, rules, &stated, config.flush_interval, config.keep());
+    let mut import = begun.await.or_exit(ExitCode::Store)?;
+    let mut progress = Progress::new();
+    let read = import_files(&mut import, files, &mut progress).await;
+    progress.clear();
+    // The readable part of a damaged file is counted too.
+    let counts = import.finish(SystemTime::now().into()).await.or_exit(ExitCode::Store)?;
+    output::print_line(counts)?;
+    read
+}
+
+async fn import_files(import: &mut Import, files: &[PathBuf], progress: &mut Progress) -> Result<(), Failure> {
+    for path in files {
+        import_file(import, path, progress).await?;
+    }
+    Ok(())
+}
+
+async fn import_file(import: &mut Import, path: &Path, progress: &mut Progress) -> Result<(), Failure> {
+    let unreadable = || format!("{}: everything before this was counted", path.display());
+    let mut capture = Capture::open(path).with_context(unreadable).or_exit(ExitCode::Input)?;
+    let mut own = OwnRecords::default();
+    while let Some(udp) = capture.next().with_context(unreadable).or_exit(ExitCode::Input)? {
+        if own.has(&udp) {
+            continue;
+        }
+        progress.show(|| format!("{}: counted up to {}", path.display(), udp.received));
+        import.take(&datagram(&udp)).await.or_exit(ExitCode::Store)?;
+    }
+    progress.clear();
+    own.report(path);
+    Ok(())
+}
+
+fn datagram<'a>(udp: &UdpDatagram<'a>) -> Datagram<'a> {
+    let exporter = Exporter::udp(udp.source.ip(), udp.source.port());
+    Datagram { exporter, received: udp.received, payload: udp.payload }
+}
+
+fn already_counted(counted: &[Counted]) -> String {
+    let mut text = "nothing was imported, because datagrams of these senders are counted already:\n".to_owned();
+    for Counted { sender, range, octets } in counted.iter().take(LISTED) {
+        let (from, to) = (range.from.timestamp(), range.to.timestamp());
+        text += &format!("  {sender}  {from} to {to}  {octets} octets of datagrams\n");
+    }
+    text += &and_others(counted.len());
+    text + "If these are not the datagrams of the files, netflow import --add counts those in addition."
+}
+
+fn not_registered(unregistered: &BTreeMap<IpAddr, u64>) -> String {
+    let mut text = "netflow: these addresses are not registered, so their datagrams were not counted:\n".to_owned();
+    for (address, datagrams) in unregistered.iter().take(LISTED) {
+        text += &format!("  {address}  {datagrams} datagrams  netflow senders add {address} PREFIX...\n");
+    }
+    text += &and_others(unregistered.len());
+    text + "Register those that are yours, then import again: that replaces what was counted."
+}
+
+/// A line about those that are not listed.
+fn and_others(all: usize) -> String {
+    let others = all.saturating_sub(LISTED);
+    if others == 0 { String::new() } else { format!("  and {others} others\n") }
+}
+
+/// A writer identified by the content of the files, so that importing them again replaces their counters.
+fn identity(files: &[PathBuf]) -> anyhow::Result<WriterId> {
+    let mut hash = Sha256::new();
+    let mut octets = vec![0; 64 * 1024];
+    for path in files {
+        let unreadable = || format!("cannot read {}", path.display());
+        let mut file = File::open(path).with_context(unreadable)?;
+        while let Some(read) = Some(file.read(&mut octets).with_context(unreadable)?).filter(|read| *read > 0) {
+            hash.update(octets.get(..read).unwrap_or_default());
+        }
+    }
+    let mut first = [0; 8];
+    first.iter_mut().zip(hash.finalize()).for_each(|(first, octet)| *first = octet);
+    Ok(WriterId(u64::from_be_bytes(first)))
+}
