@@ -55,13 +55,14 @@ impl fmt::Display for Range {
 
 #[cfg(test)]
 mod tests {
+    use flow::Timestamp;
     use proptest::prelude::*;
 
     use super::*;
     use crate::zone::Zone;
 
     fn range(from: &str, to: &str) -> Range {
-        let [from, to] = [from, to].map(|text| Zone::UTC.moment(text).unwrap());
+        let [from, to] = [from, to].map(|text| Zone::UTC.moment(text, Timestamp::EPOCH).unwrap().0);
         Range { from, to }
     }
 

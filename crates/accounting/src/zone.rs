@@ -5,17 +5,21 @@
 //! one begins. So each minute is in exactly one date of a period: a date that clocks skip is empty, and an hour that they
 //! show twice has both. A minute that they show twice is the first of the two.
 
+mod time;
+
 use std::fmt;
 use std::str::FromStr;
 
 use flow::Timestamp;
 use jiff::SignedDuration;
-use jiff::civil::{Date, DateTime, Time};
+use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
 use crate::period::{Minute, Period, civil, minute_at, write_date};
 use crate::query::{DateError, civil_start};
 use crate::range::Range;
+
+pub use time::{TimeError, duration};
 
 /// A time zone of the IANA database, or a constant offset. Its rules are those of the system, else built in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,30 +31,6 @@ pub struct Zone(TimeZone);
     "'{0}' is not a time zone: write a name of the IANA database such as Europe/Berlin, or an offset such as +05:30"
 )]
 pub struct ZoneError(pub String);
-
-/// A text that is not a point in time.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "'{text}' is not a time: write 2026-11-23T05:01Z, or 2026-11-23 for the start of a day ({zone}, whole minutes)"
-)]
-pub struct MomentError {
-    /// The text.
-    pub text: String,
-    /// Of a time without an offset.
-    pub zone: Zone,
-}
-
-/// A text that is not a point in time.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "'{text}' is not a time: write 2026-11-23T05:01:30Z, 2026-11-23T05:01, or 2026-11-23 for the start of a day ({zone})"
-)]
-pub struct TimeError {
-    /// The text.
-    pub text: String,
-    /// Of a time without an offset.
-    pub zone: Zone,
-}
 
 /// A space counts as a plus sign, which is what `+` means in a query: `Etc/GMT+5`, `+05:30`.
 impl FromStr for Zone {
@@ -118,38 +98,6 @@ impl Zone {
         let start = civil_start(period, text).filter(|start| start.year() >= FIRST_YEAR);
         let start = start.ok_or_else(|| DateError { period, text: text.to_owned(), zone: self.to_string() })?;
         Ok(self.beginning_with(period, start))
-    }
-
-    /// Parses the start of a minute as in ISO 8601: `2026-11-23`, `2026-11-23T05:01` or `2026-11-23T05:01:00` is local, and
-    /// the latter two may have a final `Z` or an offset such as `+01:00` instead. A time that clocks skip is the moment at
-    /// which they do; one that they show twice is the first of the two.
-    ///
-    /// # Errors
-    /// When the text has another form or seconds, or is before 1970 or after 9999.
-    pub fn moment(&self, text: &str) -> Result<Minute, MomentError> {
-        let (time, zone) = time_and_zone(text).unwrap_or_else(|| (text, self.clone()));
-        let time = civil_time(time).filter(|time| time.year() >= FIRST_YEAR && time.second() == 0);
-        time.map(|time| zone.first_at(time)).ok_or_else(|| MomentError { text: text.to_owned(), zone: self.clone() })
-    }
-
-    /// Parses a time as [`Self::moment`] does, also one with seconds and a fraction of them.
-    ///
-    /// # Errors
-    /// When the text has another form, or is before 1970 or after 9999.
-    pub fn time(&self, text: &str) -> Result<Timestamp, TimeError> {
-        let read = || {
-            let (time, zone) = time_and_zone(text).unwrap_or_else(|| (text, self.clone()));
-            let (whole, fraction) = time.split_once('.').map_or((time, None), |(whole, rest)| (whole, Some(rest)));
-            let nanoseconds = fraction.map_or(Some(0), |digits| nanoseconds(digits).filter(|_| whole.len() == 19))?;
-            let time = civil_time(whole).filter(|time| time.year() >= FIRST_YEAR)?;
-            let minute = time.with().second(0).build().ok()?;
-            let begin = zone.first_at(minute).timestamp();
-            // All of a minute that clocks skip is the moment at which they do.
-            let is_skipped = matches!(zone.0.to_ambiguous_timestamp(minute).offset(), AmbiguousOffset::Gap { .. });
-            let seconds = begin.seconds() + u64::from(time.second().unsigned_abs());
-            Some(if is_skipped { begin } else { Timestamp::new(seconds, nanoseconds) })
-        };
-        read().ok_or_else(|| TimeError { text: text.to_owned(), zone: self.clone() })
     }
 
     /// The local interval of this period that contains the minute, or [`Minute::LAST`] if that is earlier. Hours also end
@@ -269,42 +217,6 @@ impl Zone {
     fn offset(&self, minute: Minute) -> Offset {
         self.0.to_offset(timestamp(minute))
     }
-}
-
-/// A time and its own zone: what is before a final `Z` or offset.
-fn time_and_zone(text: &str) -> Option<(&str, Zone)> {
-    let (time, zone) = match text.strip_suffix(['Z', 'z']) {
-        Some(time) => (time, Zone::UTC),
-        None => {
-            let (time, own) = text.split_at_checked(text.len().checked_sub("+00:00".len())?)?;
-            (time, Zone(TimeZone::fixed(offset(own)?)))
-        }
-    };
-    // A date alone has none.
-    (time.len() > "0000-00-00".len()).then_some((time, zone))
-}
-
-/// The civil time of a text without zone and without a fraction of a second.
-fn civil_time(text: &str) -> Option<DateTime> {
-    const SHAPE: &[u8] = b"0000-00-00T00:00:00";
-    let fits = |(byte, shape): (u8, &u8)| match shape {
-        b'0' => byte.is_ascii_digit(),
-        b'T' => matches!(byte, b'T' | b't' | b' '),
-        _ => byte == *shape,
-    };
-    if !matches!(text.len(), 10 | 16 | 19) || !text.bytes().zip(SHAPE).all(fits) {
-        return None;
-    }
-    let number = |from: usize| text.get(from..from + 2).map_or(Some(0), |digits| digits.parse::<i8>().ok());
-    let date = Date::new(text.get(..4)?.parse().ok()?, number(5)?, number(8)?).ok()?;
-    let time = Time::new(number(11)?, number(14)?, number(17)?, 0).ok()?;
-    Some(DateTime::from_parts(date, time))
-}
-
-/// The nanoseconds of a fraction of a second.
-fn nanoseconds(digits: &str) -> Option<u32> {
-    let is_fraction = (1..=9).contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_digit());
-    format!("{digits:0<9}").parse().ok().filter(|_| is_fraction)
 }
 
 const FIRST_YEAR: i16 = 1970;

@@ -11,10 +11,10 @@ use accounting::direction::Direction;
 use accounting::period::Minute;
 use accounting::presence;
 use accounting::range::Range;
-use accounting::zone::{Zone, ZoneError};
+use accounting::zone::{Zone, ZoneError, duration};
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
-use flow::{Counters, Networks, Prefix, PrefixSelection};
+use flow::{Counters, Networks, Prefix, PrefixSelection, Timestamp};
 use questions::Words;
 use tap::Filter;
 
@@ -175,23 +175,32 @@ impl Parameters {
         })
     }
 
-    /// `from` and `to`, in a zone. The default of `to` is the end of the current minute, that of `from` is
-    /// `default_minutes` before `to`.
+    /// `from`, or `last` before `to`, and `to`, in a zone: whole minutes that contain all of that time. The default of `to` is
+    /// now, that of `from` is `default_minutes` before the end.
     pub(crate) fn range(&self, default_minutes: u32, zone: &Zone) -> Result<Range, Error> {
-        let moment = |name| {
-            let read = |text| zone.moment(text).map_err(|error| problem(name, error));
-            self.text(name).map(read).transpose()
+        let at = Timestamp::from(SystemTime::now());
+        let read = |name, text| zone.moment(text, at).map_err(|error| problem(name, error));
+        let from = self.text("from").map(|text| read("from", text)).transpose()?;
+        let (last, rest) = read("to", self.text("to").unwrap_or("now"))?;
+        let to = last.saturating_add(u32::from(!rest.is_zero()));
+        let from = match (from, self.text("last")) {
+            (Some(_), Some(_)) => return Err(problem("last", "and from exclude each other: give one of them")),
+            (Some((from, _)), None) => from,
+            (None, Some(text)) => last.saturating_sub(whole_minutes(text)?),
+            (None, None) => to.saturating_sub(default_minutes),
         };
-        let to = match moment("to")? {
-            Some(to) => to,
-            None => now().saturating_add(1),
-        };
-        let from = moment("from")?.unwrap_or(to.saturating_sub(default_minutes));
         if from >= to {
-            return Err(problem("from", format_args!("must be before to, which is {}", zone.display(to))));
+            let future = if from > Minute::of(at) { " (it is in the future)" } else { "" };
+            return Err(problem("from", format_args!("must be before to, which is {}{future}", zone.display(to))));
         }
         Ok(Range { from, to })
     }
+}
+
+/// The minutes of a length of time, rounded up.
+fn whole_minutes(text: &str) -> Result<u32, Error> {
+    let length = duration(text).ok_or_else(|| problem("last", "must be a length of time such as 15m, 1h or 7d"))?;
+    Ok(u32::try_from(length.as_secs().div_ceil(60)).unwrap_or(u32::MAX))
 }
 
 impl Measure {

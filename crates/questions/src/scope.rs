@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::names::{AsNames, NoAsNames};
-use accounting::zone::Zone;
+use accounting::zone::{Zone, duration};
 use archive::scan::{Counted, Key};
 use columns::Id;
 use filter::Filter;
@@ -159,7 +159,7 @@ impl Scope {
 
 fn range(words: &Words<'_>, zone: &Zone, now: Timestamp) -> Result<Range<Timestamp>, QuestionError> {
     let time = |name| {
-        let read = |text: &str| zone.time(text.trim()).map_err(|error| QuestionError::new(name, error));
+        let read = |text: &str| zone.time(text, now).map_err(|error| QuestionError::new(name, error));
         words.text(name).map(read).transpose()
     };
     let (from, to) = (time("from")?, time("to")?.unwrap_or(now));
@@ -167,9 +167,9 @@ fn range(words: &Words<'_>, zone: &Zone, now: Timestamp) -> Result<Range<Timesta
         (Some(_), Some(_)) => return Err(QuestionError::new("last", "and from exclude each other: give one of them")),
         (Some(from), None) => from,
         (None, Some(text)) => {
-            let milliseconds = milliseconds(text)
+            let length = duration(text)
                 .ok_or_else(|| QuestionError::new("last", "must be a duration such as 30s, 15m, 1h or 7d"))?;
-            to.saturating_sub(Duration::from_millis(milliseconds))
+            to.saturating_sub(length)
         }
         (None, None) => to.saturating_sub(DEFAULT_RANGE),
     };

@@ -65,10 +65,12 @@ pub(crate) struct OfDirections {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct OfRange {
-    /// Start of the range (inclusive): 2026-11-23T05:01Z or 2026-11-23
+    /// Start of the range (inclusive): 2026-11-23T05:01Z, 2026-11-23, 14:00, yesterday, -2h, or seconds since 1970
     from: Option<String>,
-    /// End of the range (exclusive)
+    /// End of the range (exclusive), in the same forms; default: now
     to: Option<String>,
+    /// Instead of from: the length of the range, such as 15m, 1h or 7d
+    last: Option<String>,
 }
 
 /// The time zone.

@@ -133,7 +133,7 @@ struct Question {
 }
 
 /// The known parameters, without those of a split.
-const PARAMETERS: [&str; 8] = ["prefix", "name", "direction", "from", "to", "tz", "step", "names"];
+const PARAMETERS: [&str; 9] = ["prefix", "name", "direction", "from", "to", "last", "tz", "step", "names"];
 
 impl Question {
     fn read(parameters: &Parameters) -> Result<Self, Error> {

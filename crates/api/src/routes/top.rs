@@ -108,7 +108,7 @@ struct Question {
 }
 
 /// The known parameters.
-const PARAMETERS: [&str; 9] = ["prefix", "field", "direction", "from", "to", "tz", "n", "by", "names"];
+const PARAMETERS: [&str; 10] = ["prefix", "field", "direction", "from", "to", "last", "tz", "n", "by", "names"];
 
 impl Question {
     fn read(parameters: &Parameters) -> Result<Self, Error> {

@@ -231,7 +231,7 @@ fn a_question_that_cannot_be_understood_is_refused_with_the_place_and_a_proposal
         ("/flows?cursor=1", "cursor: is none: pass on the text of next of the answer before"),
         ("/flows/top?by=srcip,dstprot", "by: column 7: \"dstprot\" is no column of flows: did you mean dstport?"),
         ("/flows/top?by=srcip&by=dstip", "by: is given twice"),
-        ("/flows/top?from=tomorrow", "from: 'tomorrow' is not a time: write 2026-11-23T05:01:30Z"),
+        ("/flows/top?from=tomorrow", "from: 'tomorrow' is not a time: write 2026-11-23T05:01Z"),
         ("/flows/top?from=2013-01-01&to=2013-01-02", "to: the archive has flows from 2014-02-02T05:00:00Z on"),
         ("/flows/top?%22%3E=1", "[\"\\\">\"]: "),
         ("/flows/series?every=1ms", "every: at most 10080 steps fit into an answer: ask for every=1m"),

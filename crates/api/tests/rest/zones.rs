@@ -34,7 +34,7 @@ fn bytes(server: &Server, zone: &str, periods: &str, date: &str) -> u64 {
 }
 
 fn minute(text: &str) -> Minute {
-    Zone::UTC.moment(text).unwrap()
+    Zone::UTC.moment(text, flow::Timestamp::EPOCH).unwrap().0
 }
 
 /// What is counted in a minute, different in each.

@@ -36,11 +36,11 @@ Examples:
   netflow archive export --columns received,srcip,dstip,bytes,rate dst port 53 | head
   netflow archive export --folder /backup/flows -o json 'net 192.0.2.0/24' | jq .srcip")]
 pub(crate) struct Arguments {
-    /// Received at or after this time, such as 2026-11-23T05:01Z or 2026-11-23 [default: all]
-    #[arg(long, value_name = "TIME")]
+    /// Received at or after this time, such as 2026-11-23T05:01Z, 2026-11-23, 14:00, yesterday or -2h [default: all]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     from: Option<String>,
     /// Received before this time [default: now]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     to: Option<String>,
     /// Time zone of times: an IANA name such as Europe/Berlin, or an offset such as +05:30 [default: UTC]
     #[arg(long, env = "NETFLOW_TZ", value_name = "ZONE", allow_hyphen_values = true)]

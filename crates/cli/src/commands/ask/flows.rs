@@ -59,11 +59,11 @@ pub(crate) struct Arguments {
     /// Only flows of these exporters
     #[arg(long, value_name = "IP", value_delimiter = ',')]
     exporter: Vec<String>,
-    /// Received at or after this time, such as 2026-11-23T05:01Z or 2026-11-23 [default: an hour before the end]
-    #[arg(long, value_name = "TIME", conflicts_with_all = ["last", "window"])]
+    /// Received at or after this time, such as 2026-11-23T05:01Z, 2026-11-23, 14:00, yesterday or -2h [default: an hour before the end]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with_all = ["last", "window"])]
     from: Option<String>,
     /// Received before this time [default: now]
-    #[arg(long, value_name = "TIME", conflicts_with = "window")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with = "window")]
     to: Option<String>,
     /// Received in this time before the end, such as 15m, 1h or 7d
     #[arg(long, value_name = "DURATION", conflicts_with = "window")]

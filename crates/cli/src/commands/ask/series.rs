@@ -25,7 +25,7 @@ Examples:
   netflow series 192.0.2.1 172.16.1.0/24 --name proto:udp --step minute --from 2026-11-23T05:00Z --to 2026-11-23T06:00Z
   netflow series 192.0.2.1 172.16.1.0/24 --step month --from 2026-01-01 --csv
   netflow series 192.0.2.1 172.16.1.0/24 --step day --from 2026-11-01 --tz Europe/Berlin
-  netflow series tag:edge 172.16.1.0/24
+  netflow series tag:edge 172.16.1.0/24 --last 7d
   netflow series all all --step day
   netflow series all 172.16.1.0/24 --field remoteas -n 5 --direction in,out
   netflow series all 172.16.1.0/24 --field ownport --values https,22 --csv")]
@@ -52,12 +52,15 @@ pub(crate) struct Arguments {
     /// Direction relative to the prefix, or several with commas [default: all four]
     #[arg(long, value_delimiter = ',', value_parser = ["in", "out", "in:local", "out:local"])]
     direction: Vec<String>,
-    /// Start with the step that contains this time, such as 2026-11-23T05:01Z or 2026-11-23 [default: a day ago]
-    #[arg(long, value_name = "TIME")]
+    /// Start with the step that contains this time, such as 2026-11-23T05:01Z, 2026-11-23, 14:00, yesterday or -2h [default: a day before the end]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with = "last")]
     from: Option<String>,
     /// End with the step that contains the minute before this time [default: now]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     to: Option<String>,
+    /// This time before the end, such as 15m, 1h or 7d
+    #[arg(long, value_name = "DURATION")]
+    last: Option<String>,
     /// Length of a step
     #[arg(long, default_value = "hour", value_parser = ["minute", "hour", "day", "month"])]
     step: String,
@@ -87,6 +90,7 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
         ("direction", Some(arguments.direction.join(",")).filter(|directions| !directions.is_empty())),
         ("from", arguments.from),
         ("to", arguments.to),
+        ("last", arguments.last),
         ("tz", arguments.zone.tz),
         ("step", Some(arguments.step)),
         naming.parameter(format),

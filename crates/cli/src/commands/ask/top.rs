@@ -21,8 +21,8 @@ Examples:
   netflow top 192.0.2.1 172.16.1.0/24
   netflow top 192.0.2.1 172.16.1.0/24 --field dstport --direction out --by flows -n 5
   netflow top 192.0.2.1 172.16.1.0/24 --from 2026-11-23 --to 2026-11-24 --csv
-  netflow top 192.0.2.1 172.16.1.0/24 --from 2026-11-23 --to 2026-11-24 --tz Europe/Berlin
-  netflow top all 172.16.1.0/24 --field srcas
+  netflow top 192.0.2.1 172.16.1.0/24 --from 'yesterday 14:00' --to 'yesterday 15:00' --tz Europe/Berlin
+  netflow top all 172.16.1.0/24 --field srcas --last 1d
   netflow top 192.0.2.1,192.0.2.2 172.16.1.0/24
   netflow top all customer-a --field dstport")]
 pub(crate) struct Arguments {
@@ -36,12 +36,15 @@ pub(crate) struct Arguments {
     /// Direction relative to the prefix
     #[arg(long, default_value = "in", value_parser = ["in", "out", "in:local", "out:local"])]
     direction: String,
-    /// Start time, such as 2026-11-23T05:01Z or 2026-11-23 [default: an hour ago]
-    #[arg(long, value_name = "TIME")]
+    /// Start time, such as 2026-11-23T05:01Z, 2026-11-23, 14:00, yesterday or -2h [default: an hour before the end]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with = "last")]
     from: Option<String>,
     /// End time, exclusive [default: now]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     to: Option<String>,
+    /// This time before the end, such as 15m, 1h or 7d
+    #[arg(long, value_name = "DURATION")]
+    last: Option<String>,
     /// Number of rows, 1 to 1000
     #[arg(short, long, default_value_t = 20, value_name = "N")]
     number: u32,
@@ -65,7 +68,7 @@ fn fields() -> PossibleValuesParser {
 
 /// Queries and prints.
 pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
-    let Arguments { sender, prefix, field, direction, from, to, number, by, naming, zone, format, connection } =
+    let Arguments { sender, prefix, field, direction, from, to, last, number, by, naming, zone, format, connection } =
         arguments;
     let (path, selection) = about("top", &sender);
     let parameters = [
@@ -75,6 +78,7 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
         ("direction", Some(direction)),
         ("from", from),
         ("to", to),
+        ("last", last),
         ("tz", zone.tz),
         ("n", Some(number.to_string())),
         ("by", Some(by)),
