@@ -64,7 +64,7 @@ fn received() -> Range<Timestamp> {
 
 /// The octets as sent, by this key.
 fn octets(folder: &Path, filter: &str, key: &str) -> Vec<(Value, u64)> {
-    let scan = Scan { folder, open: None, octets: 256 << 20, threads: 1, cancelled: &NOT_CANCELLED };
+    let scan = Scan { folder, open: None, octets: 256 << 20, threads: 1, cancelled: &NOT_CANCELLED, progress: None };
     let question = GroupQuestion {
         received: received(),
         order: Order::Keys,
