@@ -109,9 +109,8 @@ fn relation(
     unknown: &Value,
     sends: IpAddr,
 ) -> Option<(Rank, String)> {
-    if let (Some(registered), Some(other)) = (sender["name"].as_str(), unknown["name"].as_str())
-        && is_same_name(registered, other)
-    {
+    let mut both = names(sender).flat_map(|registered| names(unknown).map(move |other| (registered, other)));
+    if let Some((registered, other)) = both.find(|(registered, other)| is_same_name(registered, other)) {
         let why = format!("their names are equal: {} and {}", printable(registered), printable(other));
         return Some((Rank::Name, why));
     }
@@ -125,6 +124,12 @@ fn relation(
     };
     let prefix = monitored.iter().filter(is_narrow).max_by_key(|prefix| prefix.length())?;
     Some((Rank::Monitored(prefix.length()), format!("{sends} is in {prefix}, which {silent} is to monitor")))
+}
+
+/// What a router is called by all that name it.
+fn names(router: &Value) -> impl Iterator<Item = &str> {
+    let others = each(&router["otherNames"]).filter_map(|other| other["name"].as_str());
+    router["name"].as_str().into_iter().chain(others)
 }
 
 /// Whether two names are of one device: those of its interfaces often have labels before its own name.
@@ -199,6 +204,14 @@ mod tests {
         assert_eq!(found, [pair("192.0.2.1", "203.0.113.7"), pair("192.0.2.2", "192.0.2.9")]);
         let monitors = vec![sender("192.0.2.1", &[("203.0.113.0", 24), ("0.0.0.0", 0), ("10.0.0.0", 7)], None)];
         assert_eq!(pairs(monitors, &[("10.0.0.1", None), ("203.0.113.7", None)]), [pair("192.0.2.1", "203.0.113.7")]);
+    }
+
+    #[test]
+    fn any_name_of_a_router_shows_which_one_it_is() {
+        let mut silent = sender("192.0.2.1", &[], Some("Frankfurt"));
+        silent["otherNames"] = json!([{"name": "lo0.edge1.example.net", "source": "dns"}]);
+        let found = pairs(vec![silent], &[("203.0.113.7", Some("lo0.edge1.example.net"))]);
+        assert_eq!(found, [pair("192.0.2.1", "203.0.113.7")]);
     }
 
     #[test]
