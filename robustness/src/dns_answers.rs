@@ -10,7 +10,7 @@ fn asked() -> Vec<u8> {
 /// An answer to the question is read as it is, and with the question in its place, which most mutations damage.
 pub fn answer(input: &[u8]) {
     let asked = asked();
-    read(&asked, input);
+    let _ = read(&asked, input);
     let mut message = input.to_vec();
     if message.len() > asked.len() {
         message[..asked.len()].copy_from_slice(&asked);

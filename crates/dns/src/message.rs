@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_without_a_name_an_error_and_another_answer_are_told_apart() {
+    fn an_address_without_a_name_an_error_and_another_answer_are_distinguished() {
         assert_eq!(read(&asked(), &answer(&asked(), 3, &[])), Reading::Nameless);
         assert_eq!(read(&asked(), &answer(&asked(), 0, &[])), Reading::Nameless);
         assert_eq!(read(&asked(), &answer(&asked(), 2, &[])), Reading::Failed(2));
