@@ -150,7 +150,7 @@ fn an_unreachable_store_is_reported() {
 #[test]
 fn the_addresses_of_the_running_collector_are_no_error() {
     let folder = tempfile::tempdir().unwrap();
-    let mut child = netflow(folder.path(), &[]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = netflow(folder.path(), &[]).arg("serve").stderr(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
     let mut addresses = lines.filter_map(|line| {
         let (_, address) = line.split_once("listening on ").or_else(|| line.split_once("serving http://"))?;
@@ -257,6 +257,8 @@ fn a_damaged_store_is_reported_with_its_path_by_check_and_start() {
     fs::write(folder.path().join("data/netflow.sqlite"), "garbage".repeat(1000)).unwrap();
     let (text, code) = check(folder.path(), &[]);
     assert!(code == 5 && first_error(&text).starts_with("state: data/netflow.sqlite: "), "{text}");
-    let (text, code) = run(netflow(folder.path(), &[]));
+    let mut serve = netflow(folder.path(), &[]);
+    serve.arg("serve");
+    let (text, code) = run(serve);
     assert!(code == 5 && text.contains("netflow: data/netflow.sqlite: "), "{text}");
 }

@@ -61,8 +61,8 @@ fn an_origin_is_unknown_if_it_is_a_set_or_no_as() {
     let mut router = Router::with_peers(&[PEER]);
     for (number, (segments, origin, shown)) in [
         (segment(AS_SEQUENCE, &[1, 2, 3]), Some(3), "1 2 3"),
-        ([segment(AS_SEQUENCE, &[1, 2]), segment(AS_SET, &[3, 4])].concat(), None, "1 2 {3 4}"),
-        ([segment(AS_SET, &[3, 4]), segment(AS_SEQUENCE, &[1, 2])].concat(), Some(2), "{3 4} 1 2"),
+        ([segment(AS_SEQUENCE, &[1, 2]), segment(AS_SET, &[3, 4])].concat(), None, "1 2 {3,4}"),
+        ([segment(AS_SET, &[3, 4]), segment(AS_SEQUENCE, &[1, 2])].concat(), Some(2), "{3,4} 1 2"),
         (segment(AS_SEQUENCE, &[1, 0]), None, "1 0"),
         (segment(AS_SEQUENCE, &[1, 23456]), None, "1 23456"),
         (segment(AS_SEQUENCE, &[1, u32::MAX]), Some(u32::MAX), "1 4294967295"),

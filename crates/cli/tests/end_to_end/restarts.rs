@@ -172,7 +172,7 @@ fn a_socket_that_is_not_configured_is_refused_by_its_address() {
     let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
     let directory = tempfile::tempdir().unwrap();
     let output = Command::new("sh")
-        .args(["-c", "LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\" 3<&0 </dev/null", env!("CARGO_BIN_EXE_netflow")])
+        .args(["-c", "LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\" serve 3<&0 </dev/null", env!("CARGO_BIN_EXE_netflow")])
         .current_dir(directory.path())
         .env("NETFLOW__NETFLOW__LISTEN", "127.0.0.1:0")
         .env("NETFLOW__HTTP__LISTEN", "127.0.0.1:0")
