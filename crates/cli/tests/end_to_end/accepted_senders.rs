@@ -31,6 +31,19 @@ fn accepted_senders(collector: &Collector) -> [f64; 2] {
     ["value", "limit"].map(|key| gauge[key].as_f64().unwrap())
 }
 
+/// The datagrams read until now, and those of them that were unregistered.
+fn datagrams(collector: &Collector) -> [u64; 2] {
+    let (metrics, ..) = collector.command(&["curl", "GET", "/metrics"]);
+    let of = |fate: &str| -> u64 {
+        let lines = metrics.lines().filter_map(|line| line.strip_prefix("netflow_datagrams_total{fate=\""));
+        lines
+            .filter(|line| line.starts_with(fate))
+            .map(|line| line.rsplit_once(' ').unwrap().1.parse::<u64>().unwrap())
+            .sum()
+    };
+    ["", "unregistered\""].map(of)
+}
+
 fn unregistered(collector: &Collector) -> Vec<Value> {
     let unknown = collector.rest("GET", "/unknown", "");
     unknown.as_array().unwrap().iter().map(|sender| sender["address"].clone()).collect()
@@ -81,5 +94,33 @@ fn a_router_in_the_ranges_is_counted_from_its_first_datagram_up_to_the_limit() {
     collector.wait_until("counted", || flows(&collector, 2) == 150);
     let check = collector.rest("GET", "/status", "");
     assert!(check["ledgers"].as_array().unwrap().iter().all(|ledger| ledger["violations"] == json!(0)), "{check}");
+    collector.terminate();
+}
+
+#[test]
+fn a_flood_of_forged_addresses_takes_no_more_than_the_limit_and_nothing_from_others() {
+    const FORGED: u16 = 2000;
+    const LIMIT: u16 = 20;
+    let (netflow, http) = (free_udp(), free_tcp());
+    let collector = Collector::start_configured(&settings(netflow, http, LIMIT.into()));
+    send(1, netflow, &thirty_flows());
+    collector.wait_until("counted", || flows(&collector, 1) == 30);
+    let resident = collector.resident();
+    for number in 0..FORGED {
+        let [high, low] = number.to_be_bytes();
+        let forged = UdpSocket::bind(SocketAddr::from(([127, 1, high, low], 0))).unwrap();
+        forged.send_to(&thirty_flows(), netflow).unwrap();
+        if (number + 1).is_multiple_of(100) {
+            send(1, netflow, &thirty_flows());
+            // The kernel has room for these.
+            let sent = u64::from(number + 1 + (number + 1) / 100 + 1);
+            collector.wait_until("read", || datagrams(&collector)[0] == sent);
+        }
+    }
+    collector.wait_until("counted", || flows(&collector, 1) == 30 * (1 + u64::from(FORGED / 100)));
+    assert_eq!(accepted_senders(&collector), [f64::from(LIMIT); 2]);
+    let [_, unregistered] = datagrams(&collector);
+    assert!(unregistered <= u64::from(FORGED - LIMIT + 1) && unregistered > u64::from(FORGED / 2), "{unregistered}");
+    assert!(collector.resident() < resident + (32 << 20));
     collector.terminate();
 }

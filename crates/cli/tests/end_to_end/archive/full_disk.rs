@@ -59,7 +59,10 @@ impl SmallDisk {
     /// The same collector as this command starts, with its archive on the disk.
     pub(super) fn command(&self, collector: &Command) -> Command {
         let mut command = self.enter();
-        command.args(["sh", "-euc", "cd \"$1\" && shift && exec \"$0\" \"$@\""]).arg(collector.get_program()).arg(&self.directory);
+        command
+            .args(["sh", "-euc", "cd \"$1\" && shift && exec \"$0\" \"$@\""])
+            .arg(collector.get_program())
+            .arg(&self.directory);
         command.env("NETFLOW__ARCHIVE__FREE_PERCENT", self.free_percent);
         command.envs(collector.get_envs().filter_map(|(name, value)| Some((name, value?))));
         command
