@@ -191,6 +191,13 @@ fn a_protocol_applies_to_what_follows_it_alone() {
     assert!(!passes("udp port 80", &tcp) && !passes("ipv4", &tcp) && !passes("ipv6", &tcp));
 }
 
+/// A row whose destination has this AS path.
+fn with_path(path: &str) -> Row {
+    let mut row = Row::new();
+    row.set_text(Id::DstAsPath, path.into());
+    row
+}
+
 /// For each example of the document a row that it matches.
 #[test]
 fn every_example_of_the_document_matches_what_it_should() {
@@ -209,6 +216,8 @@ fn every_example_of_the_document_matches_what_it_should() {
         row(&[(Id::OutIf, 5)], &[]),
         row(&[(Id::DstAs, 64_500)], &[]),
         row(&[(Id::SrcAs, 1), (Id::DstAs, 64_501)], &[]),
+        with_path("64499 64500 64501"),
+        with_path("64500 64501 64502"),
         row(&[(Id::TcpFlags, 2)], &[]),
         row(&[(Id::IcmpType, 8)], &[]),
         row(&[(Id::Packets, 1_000_000)], &[]),
@@ -270,8 +279,8 @@ fn an_error_gives_the_column_what_was_expected_and_what_was_meant() {
         ("udp and https", format!("column 9: expected {tests}, not \"https\": did you mean port https?")),
         ("hopopt", format!("column 1: expected {tests}, not \"hopopt\": did you mean proto hopopt?")),
         ("udp and ; true", "column 9: ';' has no meaning in a filter".to_owned()),
-        ("srcip > 10.0.0.1", "column 7: addresses and countries have no order: use =, !=, or in [ ]".to_owned()),
-        ("srccountry > CH", "column 12: addresses and countries have no order: use =, !=, or in [ ]".to_owned()),
+        ("srcip > 10.0.0.1", "column 7: addresses, countries and paths have no order: use =, !=, or in [ ]".to_owned()),
+        ("srccountry > CH", "column 12: addresses, countries and paths have no order: use =, !=, or in [ ]".to_owned()),
         ("src country CHE", "column 13: expected the two letters of a country such as CH, or 0 for none, not \"CHE\"".to_owned()),
         ("srcip = srcport", "column 9: srcip and srcport cannot be compared".to_owned()),
         ("port > 1-5", "column 8: a range has no order: compare with a single value".to_owned()),

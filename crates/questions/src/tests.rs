@@ -342,7 +342,7 @@ fn what_cannot_be_understood_is_an_error_that_points_and_proposes() {
         ("top", &[("exporter", &long)], "exporter: is longer than 16384 octets: shorten it"),
         ("top", &[("exporter", "192.0.2.1, router")], "exporter: column 12: \"router\" is no address"),
         ("top", &[("tz", "Berlin")], "tz: 'Berlin' is not a time zone"),
-        ("top", &[("from", "yesterday")], "from: 'yesterday' is not a time: write 2026-11-23T05:01:30Z"),
+        ("top", &[("from", "tomorrow")], "from: 'tomorrow' is not a time: write 2026-11-23T05:01Z"),
         ("top", &[("from", "2026-11-30")], "from: must be before to, which is 2026-11-29T15:00:00Z"),
         ("top", &[("from", "2026-11-29"), ("last", "1h")], "last: and from exclude each other: give one of them"),
         ("top", &[("last", "1y")], "last: must be a duration such as 30s, 15m, 1h or 7d"),
