@@ -84,7 +84,7 @@ const QUESTIONS: Question[] = [
   },
   {
     question: "Which AS in the last hour?",
-    answer: async (hands, sent) => {
+    answer: async (hands) => {
       await hands.open("Traffic");
       await hands.choose("Split by", "remote-as");
       await hands.press("1h");
