@@ -85,3 +85,15 @@ test("findings have evidence, and lines to type", async ({ user, collector }) =>
   await finding.getByText("127.0.0.2").first().click();
   await expect(finding.locator("code").nth(1)).toBeVisible();
 });
+
+test("routers are shown with their names", async ({ user, collector }) => {
+  await collector.netflow("senders", "add", "127.0.0.8", "203.0.113.128/25");
+  await collector.netflow("senders", "set", "127.0.0.8", "name=edge-8");
+  await user.goto(`${collector.page}/web/now`);
+  await expect(user.locator('[data-router="127.0.0.8"] .name')).toHaveText("edge-8");
+  await user.goto(`${collector.page}/web/routers/127.0.0.8`);
+  await expect(user.locator(".heading .name")).toHaveText("edge-8");
+  await user.goto(`${collector.page}/web/traffic?prefix=203.0.113.128/25`);
+  await expect(user.getByLabel("Router").locator("option", { hasText: "edge-8" })).toHaveCount(1);
+  await collector.netflow("senders", "remove", "127.0.0.8", "--entirely");
+});

@@ -97,6 +97,7 @@ export interface Finding {
 }
 export interface Unknown {
   address: string;
+  name?: string | null;
   datagrams: number;
   last: string;
   protocol: string | null;

@@ -11,6 +11,9 @@ export interface Prefix {
 }
 export interface Sender {
   ip: string;
+  /** Configured, or found by SNMP, BMP or DNS. */
+  name?: string | null;
+  nameSource?: string | null;
   last: string | null;
   prefixes: Prefix[];
   tags?: string[];

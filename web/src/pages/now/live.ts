@@ -14,6 +14,7 @@ export interface Rates {
 /** A router as an event has it. */
 export interface Moment {
   address: string;
+  name?: string | null;
   tags: string[];
   last: string | null;
   flowsPerSecond: number | null;
@@ -85,6 +86,7 @@ async function poll(abort: AbortSignal): Promise<Picture> {
     const exporter = sending.find(({ address }) => address === sender.ip);
     return {
       address: sender.ip,
+      name: sender.name ?? null,
       tags: sender.tags ?? [],
       last: exporter?.last ?? sender.last,
       flowsPerSecond: exporter?.rates?.flowsPerSecond ?? null,

@@ -116,8 +116,8 @@ export function Strangers({ unknown }: { unknown: Unknown[] }) {
       {unknown.map((stranger) => (
         <Notice key={stranger.address} kind="warning">
           <span>
-            <strong>{stranger.address}</strong> sends {stranger.protocol ?? "datagrams"} without being registered: its
-            flows are not counted.
+            <strong>{stranger.address}</strong> {stranger.name && <bdi>({stranger.name}) </bdi>}
+            sends {stranger.protocol ?? "datagrams"} without being registered: its flows are not counted.
           </span>
           {mayWrite() && (
             <button type="button" onClick={() => setChosen(stranger.address)}>

@@ -75,11 +75,12 @@ function RouterRow({ router, sparks }: { router: LiveRouter; sparks: Sparks }) {
 const agoText = (time: string): string => `${lengthText(Math.max(0, Date.now() - Date.parse(time)))} ago`;
 
 function RouterName({ router }: { router: LiveRouter }) {
-  const { address, findings, last, tags } = router;
+  const { address, findings, last, name, tags } = router;
   return (
     <th scope="row">
       <span class={`dot ${findings.length > 0 ? "dot-warn" : last ? "dot-good" : "dot-off"}`} aria-hidden="true" />
       <Link href={`/web/routers/${encodeURIComponent(address)}`}>{address}</Link>
+      {name && <bdi class="name">{name}</bdi>}
       {tags.map((tag) => (
         <span key={tag} class="tag">
           {tag}

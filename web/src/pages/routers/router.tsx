@@ -29,6 +29,11 @@ export function RouterPage({ address }: { address: string }) {
     <>
       <div class="heading">
         <h1>{address}</h1>
+        {sender.value?.name && (
+          <bdi class="name" title={`its name by ${sender.value.nameSource}`}>
+            {sender.value.name}
+          </bdi>
+        )}
         {sender.value && <RouterActions sender={sender.value} onChange={() => setChanges(changes + 1)} />}
       </div>
       <ErrorNotice error={sender.error ?? exporter.error} />

@@ -91,7 +91,7 @@ function senderOptions(counting: Sender[]): Option[] {
   return [
     { value: "all", text: "all routers" },
     ...tags.map((tag) => ({ value: `tag:${tag}`, text: `tag ${tag}` })),
-    ...counting.map(({ ip }) => ({ value: ip, text: ip })),
+    ...counting.map(({ ip, name }) => ({ value: ip, text: name ? `${ip}  ${name}` : ip })),
   ];
 }
 
