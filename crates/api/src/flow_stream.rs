@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use archive::scan::Progress;
-use axum::body::{Body, Bytes};
-use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::body::Bytes;
+use axum::response::Response;
 use questions::Question;
 use serde::Serialize;
 use tokio::sync::{Notify, mpsc};
@@ -18,9 +17,8 @@ use crate::answers::counted_part;
 use crate::connections::Connection;
 use crate::error::Error;
 use crate::party::Party;
-use crate::routes::events::{Queued, UNBUFFERED};
-use crate::routes::tap::LINES;
 use crate::server::Until;
+use crate::streams::{self, LINES};
 
 /// How long each part may take, its wait for a turn included.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -102,8 +100,7 @@ impl Api {
                 () = reloaded => {}
             }
         });
-        const TYPE: HeaderValue = HeaderValue::from_static(LINES);
-        Ok(([(header::CONTENT_TYPE, TYPE), UNBUFFERED], Body::new(Queued(queue))).into_response())
+        Ok(streams::response(LINES, queue))
     }
 }
 

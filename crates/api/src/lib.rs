@@ -52,6 +52,7 @@ mod routes;
 mod selected;
 mod server;
 mod store_probe;
+mod streams;
 mod subject;
 mod turns;
 mod work_turns;
@@ -117,9 +118,9 @@ pub struct Api {
     doctor: Option<Arc<dyn Examine>>,
     diagnosis: Arc<diagnosis::LastDiagnosis>,
     /// The open streams of events.
-    streams: Arc<events::Streams>,
+    streams: Arc<streams::Streams>,
     /// Those of answers about flows.
-    flow_streams: Arc<events::Streams>,
+    flow_streams: Arc<streams::Streams>,
     /// Latencies of requests.
     requests: Arc<metrics::Requests>,
     /// The running collector that it belongs to, with its taps; `None` where there is only a store.
@@ -277,7 +278,7 @@ impl Api {
 
     /// The routes.
     pub fn router(self) -> Router {
-        let compressed = DefaultPredicate::new().and(NotForContentType::const_new(tap::LINES));
+        let compressed = DefaultPredicate::new().and(NotForContentType::const_new(streams::LINES));
         let questions = Router::new()
             .route("/stats/{sender}", post(stats::show))
             .route("/top/{sender}", get(top::show))

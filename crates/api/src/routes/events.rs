@@ -1,19 +1,13 @@
 //! `GET /events`: what happens now, as server-sent events, until the client disconnects, the session ends, the configuration
 //! is reloaded or the collector stops. Browsers then connect again by themselves.
 
-use std::collections::HashMap;
-use std::convert::Infallible;
 use std::net::IpAddr;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::Arc;
 
 use axum::Extension;
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderName, HeaderValue, header};
-use axum::response::{IntoResponse, Response};
-use hyper::body::Frame;
+use axum::response::Response;
 use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
@@ -26,17 +20,12 @@ use crate::diagnosis::Finding;
 use crate::error::Error;
 use crate::now::{INTERVAL, Picture, SenderNow, Traffic};
 use crate::parameters::Parameters;
-use crate::party::{KeyId, Party};
+use crate::party::Party;
 use crate::server::Until;
+use crate::streams;
 
-/// The streams of all keys at a time, and of each.
-const STREAMS: usize = 64;
-const STREAMS_OF_A_KEY: usize = 8;
 /// The unknown addresses in an event at most, the busiest.
 const UNKNOWN: usize = 100;
-/// nginx would keep events until a buffer is full.
-pub(crate) const UNBUFFERED: (HeaderName, HeaderValue) =
-    (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
 /// The first line: when a browser connects again, in milliseconds.
 const RETRY: &str = "retry: 3000\n\n";
 
@@ -79,41 +68,6 @@ struct TotalsNow {
     flows_per_second: f64,
 }
 
-/// The open streams.
-#[derive(Debug, Default)]
-pub(crate) struct Streams(Mutex<HashMap<KeyId, usize>>);
-
-/// The place of a stream.
-#[derive(Debug)]
-pub(crate) struct Place {
-    streams: Arc<Streams>,
-    key: KeyId,
-}
-
-impl Streams {
-    pub(crate) fn open(self: &Arc<Self>, key: KeyId) -> Result<Place, Error> {
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = open.get(&key).copied().unwrap_or_default();
-        if own >= STREAMS_OF_A_KEY || open.values().sum::<usize>() >= STREAMS {
-            return Err(Error::Busy(format!(
-                "too many open streams: {STREAMS_OF_A_KEY} of a key and {STREAMS} of all are the most; close one"
-            )));
-        }
-        *open.entry(key).or_default() += 1;
-        Ok(Place { streams: Arc::clone(self), key })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut open = self.streams.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(own) = open.get_mut(&self.key) {
-            *own -= 1;
-        }
-        open.retain(|_, own| *own > 0);
-    }
-}
-
 /// Streams what happens now.
 #[utoipa::path(
     get,
@@ -147,8 +101,7 @@ pub(crate) async fn show(
             },
         }
     });
-    const LINES: HeaderValue = HeaderValue::from_static("text/event-stream");
-    Ok(([(header::CONTENT_TYPE, LINES), UNBUFFERED], Body::new(Queued(queue))).into_response())
+    Ok(streams::response("text/event-stream", queue))
 }
 
 /// Who gets events.
@@ -232,40 +185,5 @@ impl<'s> FromIterator<&'s SenderNow> for TotalsNow {
             totals.flows_per_second += sender.flows_per_second.unwrap_or_default();
         }
         totals
-    }
-}
-
-/// What is written when it is there.
-pub(crate) struct Queued(pub(crate) mpsc::Receiver<Bytes>);
-
-impl HttpBody for Queued {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.0.poll_recv(context).map(|event| event.map(|event| Ok(Frame::data(event))))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn streams_are_limited_for_each_key_and_in_all() {
-        let streams = Arc::new(Streams::default());
-        let key = |number: usize| KeyId::of(number.to_string().as_bytes());
-        let open = |number: usize| streams.open(key(number));
-        let mut places: Vec<_> = (0..STREAMS_OF_A_KEY).map(|_| open(0).unwrap()).collect();
-        assert!(matches!(open(0), Err(Error::Busy(_))));
-        places.extend((STREAMS_OF_A_KEY..STREAMS).map(|number| open(number).unwrap()));
-        assert!(matches!(open(STREAMS), Err(Error::Busy(_))));
-        drop(places.pop());
-        drop(open(STREAMS).unwrap());
-        drop(places);
-        assert!(streams.0.lock().unwrap().is_empty());
     }
 }

@@ -29,8 +29,6 @@ use crate::naming::{Naming, OfNaming};
 use crate::parameters::Parameters;
 use crate::party::Party;
 
-/// The media type; it is not compressed, which would delay lines.
-pub(crate) const LINES: &str = "application/x-ndjson";
 /// How often queued flows are fetched.
 const FETCH: Duration = Duration::from_millis(100);
 /// The interval of lines in an idle stream, so that a client can detect a dead one.
@@ -246,7 +244,7 @@ pub(crate) async fn show(
         _working: None,
         ended: false,
     };
-    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static(LINES))], Body::new(lines)).into_response())
+    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static(crate::streams::LINES))], Body::new(lines)).into_response())
 }
 
 /// The lines as they are written.
