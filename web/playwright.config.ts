@@ -14,8 +14,11 @@ const args = [
 export default defineConfig({
   testDir: "tests",
   testMatch: "*.spec.ts",
-  // These make pictures, and are no tests without it.
-  testIgnore: process.env.SCREENSHOTS ? [] : ["screenshots.spec.ts"],
+  // These make pictures and figures, and run only when they are asked for.
+  testIgnore: [
+    ...(process.env.SCREENSHOTS ? [] : ["screenshots.spec.ts"]),
+    ...(process.env.SPEED ? [] : ["speed.spec.ts"]),
+  ],
   workers: 1,
   timeout: 90_000,
   expect: { timeout: 20_000 },

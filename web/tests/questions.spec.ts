@@ -24,7 +24,7 @@ class Hands {
 
   async choose(label: string, value: string): Promise<void> {
     this.uses += 1;
-    await this.page.getByLabel(label).selectOption(value);
+    await this.page.getByRole("combobox", { name: label }).selectOption(value);
   }
 
   async type(label: string, text: string): Promise<void> {

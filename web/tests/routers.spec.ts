@@ -94,6 +94,6 @@ test("routers are shown with their names", async ({ user, collector }) => {
   await user.goto(`${collector.page}/web/routers/127.0.0.8`);
   await expect(user.locator(".heading .name")).toHaveText("edge-8");
   await user.goto(`${collector.page}/web/traffic?prefix=203.0.113.128/25`);
-  await expect(user.getByLabel("Router").locator("option", { hasText: "edge-8" })).toHaveCount(1);
+  await expect(user.getByRole("combobox", { name: "Router" }).locator("option", { hasText: "edge-8" })).toHaveCount(1);
   await collector.netflow("senders", "remove", "127.0.0.8", "--entirely");
 });

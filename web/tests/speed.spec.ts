@@ -7,8 +7,6 @@ const OWN = "198.51.100.0/24";
 const ROUTERS = ["127.0.0.2", "127.0.0.3", "127.0.0.4"];
 const REPEATS = 5;
 
-test.skip(!process.env.SPEED, "it takes minutes, and its figures depend on the machine");
-
 test("a day by minutes with ten values", async ({ user, collector }) => {
   test.setTimeout(600_000);
   for (const router of ROUTERS) {

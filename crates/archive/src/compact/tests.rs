@@ -31,7 +31,10 @@ fn row(at: Minute, number: u64) -> Row {
     row.set(Id::Packets, 1);
     row.set(Id::Flows, 1);
     row.set(Id::SrcMac, number << 20);
-    row.set(Id::DstCountry, if number % 2 == 0 { flow::Country::new("CH").unwrap().number().into() } else { 0 });
+    row.set(
+        Id::DstCountry,
+        if number.is_multiple_of(2) { flow::Country::new("CH").unwrap().number().into() } else { 0 },
+    );
     row.set_text(Id::DstAsPath, ["", "64500", "64500 {64501,64502}"][number as usize % 3].into());
     row.set_address(Id::SrcIp, [198, 51, 100, number as u8].into());
     if number.is_multiple_of(3) {
