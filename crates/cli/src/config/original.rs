@@ -1,5 +1,5 @@
 //! The settings of netflow.io that this program has not, and why. An error names the reason when a file or a variable has
-//! one of them; `netflow config import` ([`import`]) converts what has an equivalent.
+//! one of them; `netflow config import` ([`mod@import`]) converts what has an equivalent.
 
 mod import;
 
