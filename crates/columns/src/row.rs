@@ -9,7 +9,7 @@ use crate::column::Kind;
 use crate::table::{ADDRESSES, COUNT, Id, TABLE, TEXTS};
 
 /// The values of one record, by column. What was not set is 0, or 0.0.0.0. A row is large and meant to be used again.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Row {
     /// By column; 0 for those of addresses and texts.
     numbers: [u64; COUNT],
@@ -112,6 +112,22 @@ const fn largest() -> [u64; COUNT] {
     largest
 }
 
+impl Clone for Row {
+    fn clone(&self) -> Self {
+        let Self { numbers, addresses, texts, set } = self;
+        Self { numbers: *numbers, addresses: *addresses, texts: texts.clone(), set: *set }
+    }
+
+    /// In place, because rows are large.
+    #[inline]
+    fn clone_from(&mut self, source: &Self) {
+        self.numbers = source.numbers;
+        self.addresses = source.addresses;
+        self.texts.clone_from(&source.texts);
+        self.set = source.set;
+    }
+}
+
 impl Row {
     /// A row without values.
     #[must_use]
@@ -122,7 +138,11 @@ impl Row {
     /// Removes all values.
     #[inline]
     pub fn clear(&mut self) {
-        *self = Self::new();
+        // A whole new row would be made elsewhere first, and rows are large.
+        self.numbers = [0; COUNT];
+        self.addresses = [NONE; ADDRESSES];
+        self.texts.iter_mut().for_each(|text| drop(text.take()));
+        self.set = Columns::NONE;
     }
 
     /// Sets a number. One that is too wide for the column keeps its low bits. No address has a number.
