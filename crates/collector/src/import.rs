@@ -55,7 +55,8 @@ impl Import {
         let state = WriterState::import(writer);
         store.forget_writer(writer).await?;
         store.put_writer(&state).await?;
-        let reading = Reading::begin(store.as_ref(), rules, stated, flush_interval).await?;
+        let admitted = senders::load(store.as_ref(), stated).await?.admitted();
+        let reading = Reading::new(rules, admitted, flush_interval);
         let apart = flush_interval + Duration::from_secs(60 * u64::from(MOST_SILENCE_MINUTES));
         let flusher = Flusher::new(store, state, keep, Status::new(0)).importing(apart);
         Ok(Self { reading, flusher })
@@ -132,8 +133,8 @@ impl Preview {
         stated: &Stated,
         flush_interval: Duration,
     ) -> Result<Self, StoreError> {
-        let reading = Reading::begin(store, rules, stated, flush_interval).await?;
         let admitted = senders::load(store, stated).await?.admitted();
+        let reading = Reading::new(rules, admitted.clone(), flush_interval);
         Ok(Self { reading, admitted, minutes: BTreeMap::new(), unregistered: BTreeMap::new() })
     }
 
@@ -202,11 +203,11 @@ struct Reading {
 }
 
 impl Reading {
-    async fn begin(store: &dyn Store, rules: Rules, stated: &Stated, interval: Duration) -> Result<Self, StoreError> {
+    fn new(rules: Rules, admitted: Admitted, interval: Duration) -> Self {
         let exporters = Exporters::new(rules.session, PendingBudget::default());
-        let shard = Shard::new(rules, senders::load(store, stated).await?.admitted(), exporters.clone());
+        let shard = Shard::new(rules, admitted, exporters.clone());
         let empty = Some(Tally::new(rules.tally));
-        Ok(Self { shard, exporters, interval, sealed_at: None, tally: rules.tally, empty })
+        Self { shard, exporters, interval, sealed_at: None, tally: rules.tally, empty }
     }
 
     /// Whether the interval is over at this time; then the next one begins.

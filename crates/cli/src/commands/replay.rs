@@ -1,5 +1,5 @@
-//! `netflow replay`: sends the datagrams of captures to a collector, as tcpreplay and nfreplay do. Payloads are unchanged, but source addresses cannot be
-//! kept: each exporter of the captures gets a source port of this machine, which the report lists.
+//! `netflow replay`: sends the datagrams of captures to a collector, as tcpreplay and nfreplay do. Payloads are unchanged, but
+//! source addresses cannot be kept: each exporter of the captures gets a source port of this machine, which the report lists.
 
 use std::collections::HashMap;
 use std::io;
