@@ -2,14 +2,12 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use hyper::body::Frame;
+use futures_util::stream::unfold;
 use tokio::sync::mpsc;
 
 use crate::error::Error;
@@ -62,22 +60,8 @@ pub(crate) fn response(media_type: &'static str, parts: mpsc::Receiver<Bytes>) -
     let kind = (header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     // nginx would keep parts until a buffer is full.
     let unbuffered = (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    ([kind, unbuffered], Body::new(Queued(parts))).into_response()
-}
-
-/// What is written when it is there.
-struct Queued(mpsc::Receiver<Bytes>);
-
-impl HttpBody for Queued {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.0.poll_recv(context).map(|event| event.map(|event| Ok(Frame::data(event))))
-    }
+    let parts = unfold(parts, async |mut parts| parts.recv().await.map(|part| (Ok::<_, Infallible>(part), parts)));
+    ([kind, unbuffered], Body::from_stream(parts)).into_response()
 }
 
 #[cfg(test)]
