@@ -70,7 +70,7 @@ const QUESTIONS: Question[] = [
   {
     question: "Which router loses datagrams, or is silent?",
     answer: async ({ page }) => {
-      await expect(page.locator('[data-router="127.0.0.1"] td').nth(4)).toHaveText(/%|–/);
+      await expect(page.locator('[data-router="127.0.0.1"] [data-lost]')).toHaveText(/%|–/);
       await expect(page.locator('[data-router="127.0.0.2"]')).toContainText("never");
     },
   },

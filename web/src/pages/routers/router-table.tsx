@@ -63,7 +63,7 @@ function RouterRow({ router, sparks }: { router: LiveRouter; sparks: Sparks }) {
       <td class="number" title={last ? bothTexts(Date.parse(last)) : undefined}>
         {last ? agoText(last) : "never"}
       </td>
-      <td class="number">{lostPercent === null ? "–" : percent(lostPercent / 100)}</td>
+      <td class="number" data-lost>{lostPercent === null ? "–" : percent(lostPercent / 100)}</td>
       <td class="number">
         {sampling.map((rate) => (rate === 1 ? "none" : `1 of ${rounded(rate).trimEnd()}`)).join(", ")}
       </td>
