@@ -136,7 +136,7 @@ fn expected_first(sent: &Sums) -> Option<&str> {
     sent.iter().max_by_key(|(_, [bytes, ..])| *bytes).map(|(exporter, _)| exporter.as_str())
 }
 
-fn sums_of_parquet(path: &Path, exporter: &str) -> Sums {
+pub(crate) fn sums_of_parquet(path: &Path, exporter: &str) -> Sums {
     let file = SerializedFileReader::new(File::open(path).unwrap()).unwrap();
     let mut sums = Sums::new();
     for row in file.get_row_iter(None).unwrap() {

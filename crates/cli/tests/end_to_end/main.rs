@@ -25,6 +25,7 @@ mod changes;
 mod clients;
 mod collector;
 mod commands;
+mod cookbook;
 mod crashes;
 mod disk;
 mod doctor;
