@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::collector::{Collector, PATIENCE, shell_block};
+use crate::collector::{Collector, PATIENCE};
 use crate::thirty_flows;
 
 /// The output of a command that must succeed.
@@ -251,24 +251,6 @@ fn keys_with_roles_come_from_a_file() {
     // The README's function signs as the original did.
     let refused = collector.rest("GET", "/senders", "");
     assert_eq!(refused["status"], "UNAUTHORIZED");
-    collector.terminate();
-}
-
-#[test]
-fn the_commands_of_the_readme_run_as_written() {
-    let collector = counted();
-    let lines = shell_block("netflow senders add");
-    assert!(lines.lines().count() >= 7, "the README has lost its commands");
-    for line in lines.lines() {
-        // In the README the program is on the path and the collector at its default address.
-        let script = format!(
-            "netflow() {{ NETFLOW_URL=http://{} {} \"$@\"; }}\n{line}",
-            collector.serving,
-            env!("CARGO_BIN_EXE_netflow")
-        );
-        let output = Command::new("sh").args(["-euc", &script]).current_dir(collector.path()).output().unwrap();
-        assert!(output.status.success() && !output.stdout.is_empty(), "{line}\n{output:?}");
-    }
     collector.terminate();
 }
 

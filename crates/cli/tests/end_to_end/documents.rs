@@ -1,6 +1,6 @@
 //! The lines of the operators' documents: those of netflow and of sqlite3 are run as written, in the directory of a
 //! running collector. Those of other programs need a network, root or a router; they are listed here, so that a new line
-//! cannot slip by. The README's lines are run in `main.rs` and by the traffic of all other tests.
+//! cannot slip by. The README's lines are run in `readme.rs`, those of the cookbook in `cookbook.rs`.
 
 use std::fs::{self, File};
 use std::net::SocketAddr;
@@ -26,7 +26,8 @@ pub(crate) fn lines(document: &str) -> Vec<String> {
     blocks.flat_map(|(block, _)| block.replace("\\\n", "").lines().map(str::to_owned).collect::<Vec<_>>()).collect()
 }
 
-fn write_capture(path: &Path) {
+/// A capture of an export datagram.
+pub(crate) fn write_capture(path: &Path) {
     let mut writer = Writer::new(File::create(path).unwrap()).unwrap();
     let [from, to]: [SocketAddr; 2] = ["127.0.0.1:4000", "127.0.0.1:2055"].map(|address| address.parse().unwrap());
     writer.write(SystemTime::now().into(), from, to, &thirty_flows()).unwrap();

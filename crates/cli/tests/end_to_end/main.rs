@@ -52,6 +52,7 @@ mod networks;
 mod origins;
 mod output;
 mod proxy;
+mod readme;
 mod relays;
 mod reloads;
 mod remarks;
