@@ -30,7 +30,7 @@ pub use fault::{BlockError, BlockFault};
 pub use flow::WriterId;
 pub use key::{Block, BlockKey, Origin};
 pub(crate) use packer::Packer;
-pub use sums::{Fingerprint, Sums, TableSum};
+pub use sums::{Fingerprint, Sums, TableSum, all_in};
 pub use table_set::TableSet;
 pub use tables::Tables;
 

@@ -129,6 +129,8 @@ pub struct Api {
     flow_archive: Option<FlowArchive>,
     /// Whether `/metrics` needs no credentials.
     open_metrics: bool,
+    /// Whether they have what routers and networks are called.
+    named_metrics: bool,
     /// Whether the web interface is served, with what belongs to it.
     web: bool,
     /// The proxies that log users in.
@@ -161,6 +163,7 @@ impl Api {
             collector: None,
             flow_archive: None,
             open_metrics: true,
+            named_metrics: false,
             web: false,
             proxies: Arc::default(),
             stated: Arc::default(),
@@ -232,6 +235,12 @@ impl Api {
     #[must_use]
     pub fn with_signed_metrics(self) -> Self {
         Self { open_metrics: false, ..self }
+    }
+
+    /// Also shows what routers and networks are called in `/metrics`.
+    #[must_use]
+    pub fn with_named_metrics(self) -> Self {
+        Self { named_metrics: true, ..self }
     }
 
     /// Also shows what this finds wrong.

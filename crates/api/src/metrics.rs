@@ -2,6 +2,7 @@
 //! exporters have series of their own; the others show in the totals only.
 
 mod origin_files;
+mod prefixes;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -34,12 +35,14 @@ pub(crate) fn encode(api: &Api, store_latency: Option<Duration>) -> Result<Strin
         Some((view, _)) => (view.status(), busiest(view.exporters())),
         None => (Status::default(), Vec::new()),
     };
+    let prefixes = api.collector.as_ref().map(|(view, _)| prefixes::Scrape::of(view.as_ref(), api.named_metrics));
     let mut registry = Registry::with_prefix("netflow");
     let (reads, requests) = (api.work_turns.reads(), api.requests.all());
     let (connections, unread) = (api.connections.taken(), api.unread.taken());
     let clients = Clients { connections, unread, waiting: api.queues.waiting() + api.work_turns.waiting() };
     let flows = api.flow_archive.clone();
-    registry.register_collector(Box::new(Scrape { status, exporters, store_latency, clients, flows, reads, requests }));
+    let scrape = Scrape { status, exporters, prefixes, store_latency, clients, flows, reads, requests };
+    registry.register_collector(Box::new(scrape));
     let mut text = String::new();
     prometheus_text::encode(&mut text, &registry).map_err(|error| {
         tracing::error!(%error, "cannot encode metrics");
@@ -60,6 +63,8 @@ fn busiest(mut exporters: Vec<Exporter>) -> Vec<Exporter> {
 struct Scrape {
     status: Status,
     exporters: Vec<Exporter>,
+    /// What was counted for monitored prefixes, if there is a collector.
+    prefixes: Option<prefixes::Scrape>,
     store_latency: Option<Duration>,
     clients: Clients,
     /// The archive of flows, if there is one.
@@ -140,6 +145,9 @@ impl Collector for Scrape {
             origin_files::encode(files, &mut encoder)?;
         }
         self.bmp(&mut encoder)?;
+        if let Some(prefixes) = &self.prefixes {
+            prefixes.encode(&mut encoder)?;
+        }
         self.exporters(&mut encoder)?;
         self.arrivals(&mut encoder)
     }
@@ -269,7 +277,8 @@ impl Scrape {
     /// from those that seemed lost.
     fn arrivals(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         type Series = (&'static str, &'static str, fn(&Arrivals) -> u64);
-        let series: [Series; 5] = [
+        let series: [Series; 6] = [
+            ("received", "Units received", |it| it.received),
             ("missing", "Units missing when the gap was seen; some may have arrived late", |it| {
                 it.lost.saturating_add(it.filled)
             }),

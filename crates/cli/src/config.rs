@@ -32,6 +32,7 @@ mod http;
 mod interface_settings;
 mod key;
 mod mapping;
+mod metrics;
 mod origin_settings;
 mod original;
 mod queues;
@@ -63,6 +64,7 @@ use interface_settings::InterfaceSettings;
 pub(crate) use interface_settings::SnmpSettings;
 use journal::Sync;
 pub(crate) use key::Key;
+pub(crate) use metrics::Metrics;
 pub(crate) use origin_settings::OriginSettings;
 pub(crate) use original::import;
 use queues::{Journal, Log, Spool};
@@ -90,6 +92,8 @@ pub(crate) struct Config {
     pub(crate) admin: Admin,
     /// `http`
     pub(crate) http: Http,
+    /// `metrics`
+    pub(crate) metrics: Metrics,
     /// `netflow`
     pub(crate) netflow: Netflow,
     /// `sflow`
@@ -325,6 +329,7 @@ impl Default for Config {
             },
             admin: Admin::default(),
             http: Http::default(),
+            metrics: Metrics::default(),
             netflow: Netflow {
                 listen: everywhere(&[2055, 4739]),
                 calculate_samples: true,

@@ -197,7 +197,8 @@ impl Flusher {
         let WriterState { writer, epoch, .. } = *self.own.get();
         let number = FlushNumber { epoch, sequence: self.sequence };
         let mut blocks = one_flush(sealed.tallies.iter().map(|tally| tally.blocks(writer, number)));
-        self.status.sealed(added_up(&sealed.tallies, &blocks));
+        let (balance, in_blocks) = added_up(&sealed.tallies, &blocks);
+        self.status.sealed(balance, in_blocks.values().flatten().copied());
         let seen = (Minute::of(now), Instant::now());
         let ran = self.run_minutes.until(seen, &sealed.arrived);
         blocks.extend(presence::blocks(&sealed.arrived, (&ran, self.run_minutes.counted_by()), writer, number));
@@ -210,6 +211,7 @@ impl Flusher {
         let counted = self.journal.as_ref().map(|journal| journal.counted_with(number)).unwrap_or_default();
         self.put(blocks, &sealed.announced, &counted, now, &mut give_up).await?;
         self.run_minutes.are_stored(seen);
+        self.status.prefixes().add(&in_blocks);
         let took = begun.elapsed();
         if let Some(journal) = &self.journal {
             journal.release(&counted);

@@ -10,7 +10,7 @@ use accounting::period::Minute;
 use accounting::tally::Tally;
 use flow::Timestamp;
 use journal::Journal;
-use pipeline::{Exporters, Sealed};
+use pipeline::{Admitted, Exporters, Sealed};
 use storage::StoreError;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -42,6 +42,7 @@ pub(crate) struct FlusherThread {
     /// Disconnected when all receivers have ended.
     pub(crate) ended: Receiver<()>,
     pub(crate) current: Arc<Mutex<Reloadable>>,
+    pub(crate) admitted: Admitted,
     pub(crate) stop: Arc<AtomicBool>,
     pub(crate) runtime: Handle,
     pub(crate) tries: Tries,
@@ -59,6 +60,7 @@ impl FlusherThread {
     /// Flushes recovered data first, then until all receivers have ended. The error is that of the first flush that was
     /// given up.
     pub(crate) fn run(mut self, recovered: Option<Sealed>) -> Result<(), StoreError> {
+        self.take_settings();
         let mut outcome = recovered.map_or(Ok(()), |recovered| self.flush(&recovered));
         let mut maintained = Minute::EPOCH;
         let mut sealed_at = Instant::now();
@@ -99,8 +101,9 @@ impl FlusherThread {
 
     /// Applies the current settings; returns the interval between flushes.
     fn take_settings(&mut self) -> Duration {
-        let Reloadable { flush_interval, keep, .. } = *locked(&self.current);
+        let Reloadable { flush_interval, keep, counted_prefixes, .. } = *locked(&self.current);
         self.flusher.set(keep);
+        self.status.prefixes().follow(&self.admitted.load_full(), counted_prefixes);
         flush_interval
     }
 

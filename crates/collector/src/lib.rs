@@ -27,6 +27,7 @@
 //! | [`pulse`] | heartbeats of the threads |
 //! | `give_way` | work that waits for a processor that nothing else needs |
 //! | [`status`], `flush_counts`, [`ledgers`] | all counts, and whether they balance at every flush |
+//! | `prefix_counters` | what was counted for each monitored prefix, for metrics |
 //! | `view` | these as the plain values that the interface shows |
 //!
 //! A listener for another transport has one place, beside `receiver`: it hands datagrams to a
@@ -55,6 +56,7 @@ mod log_notes;
 mod log_records;
 mod monitoring;
 mod origins;
+mod prefix_counters;
 pub mod pulse;
 mod receiver;
 mod remarks;

@@ -48,6 +48,8 @@ pub struct Reloadable {
     pub spool_bytes: u64,
     /// Where routers send their routes, and how much of them is kept.
     pub bmp: BmpSettings,
+    /// The most monitored prefixes, over all routers, that are counted for metrics too.
+    pub counted_prefixes: usize,
 }
 
 /// Settings for a test: listens on a free port, flushes never.
@@ -68,5 +70,6 @@ pub(crate) fn reloadable() -> Reloadable {
         journal: journal::Settings { sync: journal::Sync::Off, limit_bytes: 0 },
         spool_bytes: 0,
         bmp: BmpSettings::default(),
+        counted_prefixes: 0,
     }
 }

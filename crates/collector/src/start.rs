@@ -131,6 +131,7 @@ pub async fn start(
         shards: shards.clone(),
         ended,
         current: Arc::clone(&current),
+        admitted: registrations.admitted(),
         stop: Arc::clone(&stop),
         runtime: Handle::current(),
         tries: Tries::now(),

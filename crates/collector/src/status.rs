@@ -14,6 +14,7 @@ use crate::flush_counts::FlushCounts;
 use crate::ledgers::{CutCounts, Ledgers, RecoveredCounts};
 use crate::lock::locked;
 use crate::log_records::ReaderCounts;
+use crate::prefix_counters::PrefixCounters;
 
 /// The counts of a running collector, readable at any time. A shard publishes its own after each batch.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +32,7 @@ pub struct Status {
     /// Routers that have registered themselves, and the limit; `None` if none can.
     accepted: Arc<Mutex<Option<(usize, usize)>>>,
     readers: Arc<Mutex<BTreeMap<&'static str, ReaderCounts>>>,
+    prefixes: PrefixCounters,
 }
 
 impl Status {
@@ -158,12 +160,17 @@ impl Status {
         locked(&self.ledgers).check(counted, &found, &flushes, &readers, now);
     }
 
-    /// Adds the sums of the tallies of a flush, and of `all` in its blocks.
-    pub(crate) fn sealed(&self, (balance, in_blocks): (Balance, Counters)) {
+    /// Adds the sums of the tallies of a flush, and `all` of its blocks.
+    pub(crate) fn sealed(&self, balance: Balance, in_blocks: impl Iterator<Item = Counters>) {
         self.flushed(|counts| {
             counts.balance.add(balance);
-            counts.in_blocks.add(in_blocks);
+            in_blocks.for_each(|counters| counts.in_blocks.add(counters));
         });
+    }
+
+    /// The counters of monitored prefixes.
+    pub(crate) fn prefixes(&self) -> &PrefixCounters {
+        &self.prefixes
     }
 
     /// Counts a flush that the store accepted.

@@ -13,8 +13,8 @@ use journal::{Journal, Lag};
 use pipeline::{Exporters, LISTED, TableSizes};
 use tap::Taps;
 use view::{
-    Counter, DetailedExporter, Exporter, Gauge, Histogram, Interface, NameSource, Rates, Reader, RouterName,
-    RouterNames, Status, Thread, Unknown, View,
+    Counter, DetailedExporter, Exporter, Gauge, Histogram, Interface, NameSource, PrefixCounters, Rates, Reader,
+    RouterName, RouterNames, Status, Thread, Unknown, View,
 };
 
 use crate::flush_counts::FlushCounts;
@@ -188,6 +188,9 @@ impl CollectorView {
         if let Some((used, limit)) = self.status.names() {
             gauges.push(limited("names", "Counters not yet flushed", used as f64, limit as f64));
         }
+        let (monitored, limit) = self.status.prefixes().size();
+        let prefixes = "Monitored prefixes of all routers; beyond the limit, /metrics has no counters of them";
+        gauges.push(limited("prefixes", prefixes, monitored as f64, limit as f64));
         if let Some((accepted, limit)) = self.status.accepted_senders() {
             gauges.push(limited("accepted_senders", "Routers of senders.accept", accepted as f64, limit as f64));
         }
@@ -286,6 +289,10 @@ impl View for CollectorView {
 
     fn networks(&self) -> Arc<Networks> {
         self.networks.load_full()
+    }
+
+    fn prefixes(&self) -> Vec<PrefixCounters> {
+        self.status.prefixes().view()
     }
 }
 

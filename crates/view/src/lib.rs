@@ -10,6 +10,7 @@
 //! | `interface.rs` | what an interface of it is called |
 //! | `router_names.rs` | what a router is called, and the source of each name |
 //! | `origins.rs` | the files with AS numbers, AS names and countries |
+//! | `prefixes.rs` | what was counted for each monitored prefix |
 //! | `json.rs` | how lists of named values become JSON objects |
 //!
 //! Nothing is counted here, and there is no clock and no I/O.
@@ -20,6 +21,7 @@ mod exporter;
 mod interface;
 mod json;
 mod origins;
+mod prefixes;
 mod router_names;
 
 use std::fmt::Debug;
@@ -41,6 +43,7 @@ pub use detail::{
 pub use exporter::{Arrivals, Exporter, Rates, Unknown};
 pub use interface::Interface;
 pub use origins::{OriginFile, OriginFiles};
+pub use prefixes::PrefixCounters;
 pub use router_names::{NameSource, RouterName, RouterNames};
 
 /// A read-only view of a running collector. No method waits for a shard's thread or for the store.
@@ -69,8 +72,14 @@ pub trait View: Debug + Send + Sync {
     fn as_names(&self) -> Arc<dyn AsNames> {
         Arc::new(NoAsNames)
     }
+
     /// The networks of the operator.
     fn networks(&self) -> Arc<Networks>;
+
+    /// What was counted for each monitored prefix, by router and prefix; empty where there are more than the limit.
+    fn prefixes(&self) -> Vec<PrefixCounters> {
+        Vec::new()
+    }
 }
 
 /// The collector as a whole.

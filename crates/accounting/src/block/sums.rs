@@ -81,6 +81,21 @@ impl Sums {
     }
 }
 
+/// The counters of `all` in a block, by the number of the direction.
+///
+/// # Errors
+/// When the content of the block is damaged or of an unknown version.
+pub fn all_in(block: &Block) -> Result<[Counters; Direction::ALL.len()], BlockError> {
+    let mut all = [Counters::ZERO; Direction::ALL.len()];
+    let decoded = decode(&block.key, &block.content, TableSet::of_field(Field::All));
+    for (direction, _, rows) in decoded.map_err(|fault| BlockError { key: block.key, fault })? {
+        if let Some(counters) = all.get_mut(direction as usize) {
+            counters.add(rows.sum());
+        }
+    }
+    Ok(all)
+}
+
 impl TableSum {
     fn of(rows: &Rows) -> Self {
         let mut sum =

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use flow::{DatagramFate, Durations, FlowFate, Tallied, Timestamp};
+use flow::{Counters, DatagramFate, Durations, FlowFate, Tallied, Timestamp};
 use names::AsNames;
 use serde_json::{Value, json};
 use storage::StoreError;
 use tap::Taps;
 use view::{
     Arrivals, Counter, Detail, DetailedExporter, Exporter, Gauge, Histogram, Interface, Ledger, NameSource, OriginFile,
-    OriginFiles, Rates, Reader, RouterName, RouterNames, Socket, Status, Thread, Unknown, View,
+    OriginFiles, PrefixCounters, Rates, Reader, RouterName, RouterNames, Socket, Status, Thread, Unknown, View,
 };
 
 use crate::client::{ask, send};
@@ -122,6 +122,16 @@ impl View for MadeUp {
         let name = RouterName { name: "edge-1.example.net".into(), source: NameSource::Dns };
         let names = RouterNames::new(vec![name]);
         vec![Unknown { address, names, relay, datagrams: 3, last: STARTED, protocol: Some("ipfix") }]
+    }
+
+    fn prefixes(&self) -> Vec<PrefixCounters> {
+        let of = |prefix: &str, within: Option<&str>, bytes| PrefixCounters {
+            router: "192.0.2.1".parse().unwrap(),
+            prefix: prefix.parse().unwrap(),
+            within: within.map(|within| within.parse().unwrap()),
+            counters: ["in", "in:local"].map(|name| (name, Counters { bytes, packets: 3, flows: 2 })).into(),
+        };
+        vec![of("192.0.2.0/25", Some("192.0.0.0/16"), u64::MAX), of("192.0.0.0/16", None, 7)]
     }
 
     fn networks(&self) -> Arc<flow::Networks> {
@@ -358,6 +368,7 @@ fn promtool_accepts_the_metrics() {
         "netflow_store_reachable 1.0",
         r#"netflow_ledger_difference{ledger="datagrams"} -2.0"#,
         r#"netflow_ledger_violations_total{ledger="datagrams"} 1"#,
+        r#"netflow_exporter_sequence_received_total{exporter="192.0.2.1",unit="datagrams"} 999"#,
         r#"netflow_exporter_sequence_missing_total{exporter="192.0.2.1",unit="datagrams"} 3"#,
         r#"netflow_exporter_sequence_filled_total{exporter="192.0.2.1",unit="datagrams"} 2"#,
         "# TYPE netflow_flush_duration_seconds histogram",
@@ -370,6 +381,13 @@ fn promtool_accepts_the_metrics() {
         r#"netflow_request_duration_seconds_count{path="/senders/{sender}"} 1"#,
         r#"netflow_request_duration_seconds_count{path="other"} 1"#,
         "netflow_store_read_duration_seconds_count 0",
+        "# TYPE netflow_prefix_bytes_total counter",
+        r#"netflow_prefix_bytes_total{router="192.0.2.1",prefix="192.0.2.0/25",direction="in"} 18446744073709551615"#,
+        r#"netflow_prefix_bytes_total{router="192.0.2.1",prefix="192.0.0.0/16",direction="in:local"} 7"#,
+        r#"netflow_prefix_packets_total{router="192.0.2.1",prefix="192.0.2.0/25",direction="in"} 3"#,
+        r#"netflow_prefix_flows_total{router="192.0.2.1",prefix="192.0.2.0/25",direction="in"} 2"#,
+        r#"netflow_prefix_info{router="192.0.2.1",prefix="192.0.2.0/25",within="192.0.0.0/16"} 1.0"#,
+        r#"netflow_prefix_info{router="192.0.2.1",prefix="192.0.0.0/16",within=""} 1.0"#,
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");
     }
@@ -384,6 +402,19 @@ fn promtool_accepts_the_metrics() {
     let output = promtool.wait_with_output().unwrap();
     let printed = [output.stdout, output.stderr].concat();
     assert_eq!(String::from_utf8_lossy(&printed), "", "{text}");
+}
+
+#[test]
+fn metrics_of_prefixes_can_have_names() {
+    let view = Arc::new(MadeUp::default());
+    let server = Server::with(keys(), |api| api.showing(view, Taps::default()).with_named_metrics());
+    let answer = send(server.address, "GET", "/metrics", "", b"");
+    for line in [
+        r#"netflow_prefix_bytes_total{router="192.0.2.1",prefix="192.0.2.0/25",router_name="",network="office",customer="customer-a",direction="in"} 18446744073709551615"#,
+        r#"netflow_prefix_info{router="192.0.2.1",prefix="192.0.0.0/16",router_name="",network="",customer="",within=""} 1.0"#,
+    ] {
+        assert!(answer.text().lines().any(|found| found == line), "{line}\n{}", answer.text());
+    }
 }
 
 #[test]

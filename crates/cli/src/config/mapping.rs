@@ -54,6 +54,7 @@ impl Config {
             journal: self.journal_settings(),
             spool_bytes: self.spool.max_bytes as u64,
             bmp: BmpSettings { listen: self.bmp.listen.clone(), memory: self.bmp.memory },
+            counted_prefixes: self.metrics.prefixes.map_or(0, NonZero::get),
         }
     }
 

@@ -93,6 +93,8 @@ const CHANGED: &[(&str, &str, &str)] = &[
     ("http.listen", "\"[::1]:1\"", "[::1]:1"),
     ("http.web", "false", "false"),
     ("http.trustedProxies", "[\"127.0.0.1/32\", \"2001:db8::/64\"]", "127.0.0.1/32,2001:db8::/64"),
+    ("metrics.prefixes", "7", "7"),
+    ("metrics.names", "true", "true"),
     ("netflow.listen", "[\"192.0.2.1:1\", \"[::1]:2\"]", "192.0.2.1:1, [::1]:2"),
     ("netflow.calculateSamples", "false", "false"),
     ("netflow.templateLifetime", "\"1d\"", "1d"),

@@ -33,7 +33,7 @@ fn findings(collector: &Collector, router: &str) -> Vec<Value> {
 }
 
 /// docs/troubleshooting.md has a row for it.
-fn is_documented(finding: &Value) {
+pub(crate) fn is_documented(finding: &Value) {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/troubleshooting.md");
     let name = finding["finding"].as_str().unwrap();
     let document = std::fs::read_to_string(path).unwrap();

@@ -1,9 +1,9 @@
 //! The blocks of one flush from the tallies of all shards, and the comparison of both.
 
-use accounting::block::{Block, BlockKey, TableSet, Tables};
-use accounting::field::Field;
+use accounting::block::{self, Block, BlockKey};
 use accounting::tally::{Balance, Tally};
-use flow::Counters;
+
+use crate::prefix_counters::PrefixSums;
 
 /// The blocks that several shards made for one flush. Where two of them have counted for the same minute, sender and
 /// prefix, the parts of the second get the numbers after those of the first.
@@ -25,21 +25,24 @@ pub(super) fn one_flush(of_shards: impl Iterator<Item = Vec<Block>>) -> Vec<Bloc
 }
 
 /// The sums of the tallies, and of `all` in their blocks.
-pub(super) fn added_up(tallies: &[Tally], blocks: &[Block]) -> (Balance, Counters) {
-    let (mut balance, mut of_all, mut in_blocks) = (Balance::default(), Tables::new(), Counters::ZERO);
+pub(super) fn added_up(tallies: &[Tally], blocks: &[Block]) -> (Balance, PrefixSums) {
+    let (mut balance, mut in_blocks) = (Balance::default(), PrefixSums::new());
     tallies.iter().for_each(|tally| balance.add(tally.balance()));
     for block in blocks {
-        if let Err(error) = of_all.merge(block, TableSet::of_field(Field::All)) {
-            tracing::error!(%error, "a block that was just made cannot be read");
+        match block::all_in(block) {
+            Ok(all) => {
+                let sums = in_blocks.entry((block.key.sender, block.key.prefix)).or_default();
+                sums.iter_mut().zip(all).for_each(|(sum, counters)| sum.add(counters));
+            }
+            Err(error) => tracing::error!(%error, "a block that was just made cannot be read"),
         }
     }
-    of_all.rows().for_each(|(_, _, counters)| in_blocks.add(counters));
     (balance, in_blocks)
 }
 
 #[cfg(test)]
 mod tests {
-    use accounting::block::WriterId;
+    use accounting::block::{TableSet, WriterId};
     use std::net::IpAddr;
 
     use accounting::period::{Interval, Minute, Period};

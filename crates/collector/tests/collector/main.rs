@@ -68,6 +68,7 @@ fn reloadable(listen: &[SocketAddr]) -> Reloadable {
         journal: journal::Settings { sync: journal::Sync::Off, limit_bytes: 1 << 20 },
         spool_bytes: 1 << 20,
         bmp: collector::BmpSettings::default(),
+        counted_prefixes: 0,
     }
 }
 

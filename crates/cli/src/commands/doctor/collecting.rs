@@ -25,6 +25,7 @@ pub(super) fn examine(answers: &Answers, config: &Config, here: bool, findings: 
     findings.extend(store(answers));
     findings.extend(registrations(answers));
     findings.extend(acceptance(answers));
+    findings.extend(prefix_counters(answers));
     findings.extend(journal(answers, here));
     findings.extend(readers(answers));
     findings.extend(kernel_drops(answers, config, here));
@@ -76,6 +77,21 @@ fn acceptance(answers: &Answers) -> Option<Finding> {
             .run("netflow senders  # those of senders.accept: are these your routers, or forged addresses?")
             .run("netflow senders remove ADDRESS --entirely  # it is not accepted again")
             .run("# if all are yours, raise senders.acceptLimit in the configuration file, and reload")
+    })
+}
+
+/// Prometheus has no traffic of prefixes, and alerts on it are silent.
+fn prefix_counters(answers: &Answers) -> Option<Finding> {
+    let prefixes = &answers.status["gauges"]["prefixes"];
+    let (monitored, limit) = (prefixes["value"].as_f64()?, prefixes["limit"].as_f64()?);
+    let what = format!("/metrics has no counters of prefixes: {monitored:.0} are monitored, more than {limit:.0}");
+    // With the limit 0, they are off.
+    (limit > 0.0 && monitored > limit).then(|| {
+        Finding::new("prefix_counters_off", what)
+            .evidence("a prefix that several routers monitor counts once for each of them")
+            .evidence(format!("{monitored:.0} prefixes would be {:.0} time series of Prometheus", 12.0 * monitored))
+            .run("netflow config | grep -A 2 metrics  # raise metrics.prefixes in the configuration file, and reload")
+            .run("# or set metrics.prefixes = 0, if Prometheus does not need them")
     })
 }
 

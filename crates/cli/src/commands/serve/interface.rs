@@ -136,6 +136,7 @@ fn configured(interface: Api, config: &Config) -> Api {
     let interface = interface.examined_by(Arc::new(Resident::new(config)));
     let interface =
         if config.http.web { interface.with_web().trusting(config.http.trusted_proxies.clone()) } else { interface };
+    let interface = if config.metrics.names { interface.with_named_metrics() } else { interface };
     if config.admin.open_metrics { interface } else { interface.with_signed_metrics() }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use collector::Origins;
 use flow::Networks;
 use names::AsNames;
-use view::{Counter, DetailedExporter, Exporter, Interface, RouterNames, Status, Unknown, View};
+use view::{Counter, DetailedExporter, Exporter, Interface, PrefixCounters, RouterNames, Status, Unknown, View};
 
 use super::archive_view::ArchiveView;
 use super::origin_files_view::OriginFilesView;
@@ -61,5 +61,9 @@ impl View for ProcessView {
 
     fn networks(&self) -> Arc<Networks> {
         self.collector.networks()
+    }
+
+    fn prefixes(&self) -> Vec<PrefixCounters> {
+        self.collector.prefixes()
     }
 }
