@@ -51,6 +51,7 @@ mod metrics;
 mod networks;
 mod origins;
 mod output;
+mod prometheus;
 mod proxy;
 mod readme;
 mod relays;
