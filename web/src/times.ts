@@ -24,11 +24,15 @@ export function lengthOf(text: string): number | undefined {
   return parts && unit ? Number(parts[1]) * unit : undefined;
 }
 
+/** A range that ends now has the minute that is running, so that what has just arrived is in it. */
 export function spanOf(range: Range, now = Date.now()): Span {
   if ("from" in range) return range;
-  const to = Math.floor(now / MINUTE) * MINUTE;
+  const to = minuteEnd(now);
   return { from: to - (lengthOf(range.last) ?? DAY), to };
 }
+
+/** When the minute that is running ends. */
+const minuteEnd = (now: number): number => (Math.floor(now / MINUTE) + 1) * MINUTE;
 
 /** The range in a URL. */
 export function readRange(parameters: URLSearchParams, fallback: string): Range {
@@ -109,12 +113,9 @@ export function shifted(span: Span, lengths: number): Span {
   return { from: span.from + lengths * length, to: span.to + lengths * length };
 }
 
-/** The range with the same middle and another length; it does not end after now. */
+/** The range with the same middle and another length; it does not end after the minute that is running. */
 export function scaled(span: Span, factor: number, now = Date.now()): Span {
   const length = Math.max(MINUTE * 5, Math.round(((span.to - span.from) * factor) / MINUTE) * MINUTE);
-  const to = Math.min(
-    Math.floor(now / MINUTE) * MINUTE,
-    Math.round((span.from + span.to) / 2 / MINUTE) * MINUTE + length / 2,
-  );
+  const to = Math.min(minuteEnd(now), Math.round((span.from + span.to) / 2 / MINUTE) * MINUTE + length / 2);
   return { from: to - length, to };
 }

@@ -14,6 +14,9 @@ export function add(one: Count, other: Count): Count {
   return Number.isSafeInteger(about) ? about : BigInt(one) + BigInt(other);
 }
 
+/** The share of a part; 0 of nothing. */
+export const shareOf = (part: Count, whole: Count): number => (whole > 0 ? Number(part) / Number(whole) : 0);
+
 /** The units in which traffic is shown. */
 export type Unit = "bits" | "packets" | "flows" | "percent";
 export const UNITS: readonly [Unit, ...Unit[]] = ["bits", "packets", "flows", "percent"];
@@ -82,4 +85,4 @@ export function percent(share: number): string {
 }
 
 /** `1 flow`, `2 flows`. */
-export const count = (value: number, noun: string): string => `${exact(value)} ${noun}${value === 1 ? "" : "s"}`;
+export const count = (value: Count, noun: string): string => `${exact(value)} ${noun}${Number(value) === 1 ? "" : "s"}`;

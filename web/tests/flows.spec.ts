@@ -132,6 +132,7 @@ const parsed = (page: Page, text: string) =>
 test("every chart is saved as SVG, in both schemes, with hostile names as text", async ({ user, collector }) => {
   const range = rangeOf(collector);
   const pages = {
+    now: "/web/now",
     traffic: `/web/traffic?prefix=${PREFIX}&${range}&by=own-as`,
     flows: `/web/flows?filter=net+${PREFIX}&${range}&by=dstas,srcas`,
     ways: `/web/flows?filter=net+${PREFIX}&${range}&by=srcas,proto,dstas&show=ways`,

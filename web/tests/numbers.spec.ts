@@ -86,6 +86,28 @@ test("a bill has what was sent", async ({ user, collector }) => {
   }
 });
 
+test("the files of Now have what was sent, and its requests give the same", async ({ user, collector }) => {
+  await user.goto(`${collector.page}/web/now`);
+  await expect(user.locator(".uplot")).toBeVisible();
+  const started = user.waitForEvent("download");
+  await user.getByRole("button", { name: "CSV", exact: true }).click();
+  let text = "";
+  for await (const part of await (await started).createReadStream()) text += part;
+  const [head = "", ...lines] = text.trim().split("\r\n");
+  const columns = head.split(",");
+  const rows = lines.map((line) => new Map(line.split(",").map((cell, index) => [columns[index], cell])));
+  const sumOf = (rows: Map<string | undefined, string>[], column: string) =>
+    rows.reduce((sum, row) => sum + Number(row.get(column)), 0);
+  const own = rows.filter((row) => row.get("prefix") === PREFIX);
+  expect(sumOf(own, "in_bytes")).toBe(collector.total("in").bytes);
+  expect(sumOf(own, "out_flows")).toBe(collector.total("out").flows);
+  await user.getByText("The same numbers by request and by command").click();
+  const shown = await user.locator(".same code").allTextContents();
+  const request = shown.find((text) => text.startsWith("GET ") && text.includes(`prefix=${PREFIX}`))?.slice(4) ?? "";
+  const { points } = await collector.get<{ points: { counters: { in?: { bytes: number } } | null }[] }>(request);
+  expect(points.reduce((sum, { counters }) => sum + (counters?.in?.bytes ?? 0), 0)).toBe(collector.total("in").bytes);
+});
+
 test("the requests that a page shows give its numbers", async ({ user, collector }) => {
   await user.goto(`${collector.page}/web/traffic?prefix=${PREFIX}&${rangeOf(collector)}&by=proto`);
   await user.getByText("The same numbers by request and by command").click();

@@ -183,15 +183,30 @@ test("counters beyond 2^53 have all digits of the REST interface", async ({ user
   await until(async () => (await collector.netflow("senders")).includes("samplingRate=1000003"));
   await sendFlows("127.0.0.9", collector.udp, [203, 0, 113, 7], octets);
   await until(stored);
-  // The present minute is part of it.
-  const hour = `from=${text(Date.now() - 60 * MINUTE)}&to=${text(Date.now() + 2 * MINUTE)}`;
-  await user.goto(`${collector.page}/web/traffic?prefix=${prefix}&sender=127.0.0.9&${hour}&by=proto`);
+  // The present minute is part of the last hour.
+  await user.goto(`${collector.page}/web/traffic?prefix=${prefix}&sender=127.0.0.9&last=1h&by=proto`);
   await expect.poll(() => total(user, "in")).toBe(String(sum));
   const started = user.waitForEvent("download");
   await user.getByRole("button", { name: "CSV of the table" }).click();
   let csv = "";
   for await (const part of await (await started).createReadStream()) csv += part;
   expect(csv).toContain(`total,,${sum},`);
+  // So have the other pages.
+  const flows = `${collector.page}/web/flows?exporter=127.0.0.9&last=1h`;
+  await user.goto(`${flows}&by=proto`);
+  await expect(user.locator('[data-row="total"] [data-sum="bytes"]')).toHaveAttribute("data-exact", String(sum));
+  await user.goto(`${flows}&by=srcip,proto&show=ways`);
+  await expect(user.locator("svg.ways .ways-node-1")).toBeVisible();
+  await user.goto(`${flows}&show=hours`);
+  const hours = user.locator("svg.hours [data-exact]");
+  await expect(hours.first()).toBeVisible();
+  const values = await hours.evaluateAll((all) => all.map((hour) => hour.getAttribute("data-exact") ?? "0"));
+  expect(values.reduce((sum, value) => sum + BigInt(value), 0n)).toBe(sum);
+  await user.goto(`${flows}&show=rows`);
+  const exact = new Intl.NumberFormat("en").format(BigInt(octets[0] ?? 0) * 1_000_003n);
+  await expect(user.getByRole("region", { name: "Flows" })).toContainText(exact);
+  await user.goto(`${collector.page}/web/billing?prefix=${prefix}&sender=127.0.0.9`);
+  await expect(user.locator('[data-direction="in"] [data-bytes]')).toHaveAttribute("data-bytes", String(sum));
 });
 
 test("all prefixes and the networks of a customer are added up", async ({ user, collector }) => {

@@ -1,29 +1,32 @@
 // What the collector reports about routers and about itself: /exporters, /doctor, /unknown and /status.
+import { add, type Count, shareOf } from "../units";
 import { ApiError, get } from "./request";
 
 export interface Arrivals {
   unit: string;
-  received: number;
-  lost: number;
-  duplicates: number;
-  late: number;
-  restarts: number;
+  received: Count;
+  lost: Count;
+  duplicates: Count;
+  late: Count;
+  restarts: Count;
 }
 export interface Exporter {
   address: string;
   relay: string | null;
-  protocols: Record<string, number>;
+  protocols: Record<string, Count>;
   first: string | null;
   last: string | null;
   /** null until two moments are known to compute them from. */
   rates: { datagramsPerSecond: number; flowsPerSecond: number } | null;
+  /** Of the last flush. */
+  bitsPerSecond?: { in: number; out: number; local: number } | null;
   arrivals: Arrivals[];
   clockOffsetSeconds: number | null;
   counters: CounterTree;
 }
 /** Counters by name, some of them in groups. */
 export interface CounterTree {
-  [name: string]: number | CounterTree;
+  [name: string]: Count | CounterTree;
 }
 export interface SamplingRate {
   rate: number;
@@ -60,11 +63,11 @@ export interface Stream {
   domain: number;
   agent: string | null;
   port: number;
-  datagrams: number;
-  lost: number;
-  duplicates: number;
-  late: number;
-  restarts: number;
+  datagrams: Count;
+  lost: Count;
+  duplicates: Count;
+  late: Count;
+  restarts: Count;
 }
 export interface Applied {
   protocol: string;
@@ -81,8 +84,8 @@ export interface ExporterDetails extends Exporter {
   templates: Template[];
   interfaces: Interface[];
   streams: Stream[];
-  pending: { protocol: string; domain: number; template: number; sets: number; since: string }[];
-  pendingSets: number;
+  pending: { protocol: string; domain: number; template: number; sets: Count; since: string }[];
+  pendingSets: Count;
   unmatched: { sampled: number; networks: { network: string; from: number; to: number }[] };
   unreadable: { error: string; received: string } | null;
 }
@@ -98,17 +101,17 @@ export interface Finding {
 export interface Unknown {
   address: string;
   name?: string | null;
-  datagrams: number;
+  datagrams: Count;
   last: string;
   protocol: string | null;
 }
 export interface Ledger {
   name: string;
   sides: [string, string];
-  left: number;
-  right: number;
-  violations: number;
-  difference: number;
+  left: Count;
+  right: Count;
+  violations: Count;
+  difference: Count;
 }
 export interface Status {
   version: string;
@@ -118,10 +121,10 @@ export interface Status {
   receiving: string[];
   counters: CounterTree;
   gauges: Record<string, { value: number; limit?: number }>;
-  sockets: { address: string; thread: number; waitingBytes: number; waitingLimit: number; dropped: number }[];
+  sockets: { address: string; thread: number; waitingBytes: number; waitingLimit: number; dropped: Count }[];
   ledgersChecked: string | null;
   ledgers: Ledger[];
-  readers: { name: string; unreadBytes: number; unreadSeconds: number; missingRecords: number }[];
+  readers: { name: string; unreadBytes: Count; unreadSeconds: number; missingRecords: Count }[];
 }
 
 export const exporters = (abort?: AbortSignal) => get<Exporter[]>("/exporters", abort);
@@ -150,5 +153,5 @@ function orNothing(error: unknown): [] {
 
 /** The share of what the exporter sent that never arrived, of its worst unit. */
 export function lostShare(arrivals: Arrivals[]): number {
-  return Math.max(0, ...arrivals.map(({ received, lost }) => (received + lost > 0 ? lost / (received + lost) : 0)));
+  return Math.max(0, ...arrivals.map(({ received, lost }) => shareOf(lost, add(received, lost))));
 }

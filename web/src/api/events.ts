@@ -1,4 +1,5 @@
 // Events of the collector (GET /events). The browser connects again by itself; a collector without events is reported once.
+import { parseExact } from "./exact-json";
 import { get, loggedOut, waitForCollector } from "./request";
 
 /** `unavailable`: this collector or this key has no events. */
@@ -12,7 +13,7 @@ export function listen<T>(
   const source = new EventSource("/events");
   let isFirst = true;
   source.addEventListener("now", (message) => {
-    onEvent(JSON.parse(message.data) as T, isFirst);
+    onEvent(parseExact<T>(message.data), isFirst);
     isFirst = false;
   });
   source.addEventListener("open", () => {

@@ -44,14 +44,10 @@ async function accepted(method: Method, path: string, body?: unknown, abort?: Ab
   }
 }
 
-/** The answer as the type that the REST interface documents for this path. */
+/** The answer as the type that the REST interface documents for this path; whole numbers beyond 2^53 are bigint. */
 export async function request<T>(method: Method, path: string, body?: unknown, abort?: AbortSignal): Promise<T> {
-  return JSON.parse(await requestText(method, path, body, abort)) as T;
+  return parseExact<T>(await requestText(method, path, body, abort));
 }
-
-/** The same with whole numbers beyond 2^53 as bigint. */
-export const getExact = async <T>(path: string, abort?: AbortSignal): Promise<T> =>
-  parseExact<T>(await requestText("GET", path, undefined, abort));
 
 export const get = <T>(path: string, abort?: AbortSignal): Promise<T> => request<T>("GET", path, undefined, abort);
 
@@ -93,7 +89,9 @@ async function send(method: Method, path: string, body: unknown, abort?: AbortSi
 
 function messageOf(text: string): string | undefined {
   try {
-    const { message } = JSON.parse(text) as { message?: unknown };
+    const { message, reasons } = JSON.parse(text) as { message?: unknown; reasons?: unknown };
+    // A collector that is not ready has reasons.
+    if (Array.isArray(reasons)) return reasons.join("; ");
     return typeof message === "string" ? message : undefined;
   } catch {
     return undefined;

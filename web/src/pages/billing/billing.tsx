@@ -5,7 +5,7 @@ import { address, visit } from "../../address";
 import { useAnswer } from "../../api/answer";
 import { senders as loadSenders, type Remark, type Sender, type Series } from "../../api/counters";
 import { stringifyExact } from "../../api/exact-json";
-import { get, getExact } from "../../api/request";
+import { get } from "../../api/request";
 import { Chart } from "../../parts/chart";
 import { ChartFiles } from "../../parts/chart-files";
 import type { Mirrored } from "../../parts/chart-options";
@@ -57,7 +57,7 @@ export function BillingPage() {
 
 function BillOf({ view, senders }: { view: View; senders: Sender[] }) {
   const url = billingUrl(view);
-  const bill = useAnswer(url, (abort) => getExact<Bill>(billingPath(view), abort));
+  const bill = useAnswer(url, (abort) => get<Bill>(billingPath(view), abort));
   const samples = bill.value?.samples;
   const path = samples && samples.from < samples.to ? seriesPath(view, samples.from, samples.to) : null;
   const hours = useAnswer(path ?? "", async (abort) => (path ? get<Series>(path, abort) : undefined));

@@ -1,11 +1,13 @@
 // Answers about flows: /flows, /flows/top and /flows/series.
 
-export type Value = string | number | null;
+import type { Count } from "../../units";
+
+export type Value = string | Count | null;
 export interface Sums {
-  records: number;
-  bytes: number;
-  packets: number;
-  flows: number;
+  records: Count;
+  bytes: Count;
+  packets: Count;
+  flows: Count;
 }
 export interface Group extends Sums {
   key?: Record<string, Value>;

@@ -141,3 +141,24 @@ test("CSV has exact numbers, and no formulas", () => {
   const rows = { from: "", to: "", columns: ["x"], rows: [{ x: "=1+1" }], next: null, coverage: answer.coverage };
   expect(csvOf(rows)).toBe("x\r\n'=1+1\r\n");
 });
+
+test("sums beyond 2^53 are drawn, and exact as numbers", () => {
+  const large = { records: 1, bytes: 9007199254740993n, packets: 1, flows: 9007199254740995n };
+  const groups: GroupsAnswer = {
+    ...answer,
+    rows: [{ key: { srcip: "192.0.2.1", dstport: 443 }, ...large }],
+    rest: { groups: 0, ...sums(0) },
+    total: large,
+    steps: [{ start: "2026-11-29T14:01:00Z", rows: [large], rest: sums(0) }],
+  };
+  expect(chartOf(groups, "bytes").layers[0]?.in[1]).toBeCloseTo((2 ** 53 * 8) / 60, 0);
+  expect(graphOf(groups, "flows").links[0]?.value).toBe(9007199254740996);
+  expect(csvOf(groups)).toContain("192.0.2.1,443,1,9007199254740993,1,9007199254740995\r\n");
+  const quarter = (time: string) => ({ key: { "received/15m": time }, ...large });
+  const hours = {
+    ...answer,
+    by: ["received/15m"],
+    rows: ["14:00", "14:15"].map((at) => quarter(`2026-11-29T${at}:00Z`)),
+  };
+  expect(hoursOf(hours, Date.parse(answer.from), "bytes", "each", true)[0]?.value).toBe(18014398509481986n);
+});

@@ -1,10 +1,11 @@
 // Groups of flows over time: a chart and a table of the largest.
 import { useMemo } from "preact/hooks";
+import { stringifyExact } from "../../api/exact-json";
 import { Chart } from "../../parts/chart";
 import type { Mirrored } from "../../parts/chart-options";
 import { Swatch } from "../../parts/swatch";
 import { lengthOf, MINUTE, type Range } from "../../times";
-import { exact, percent, rateText, rounded, type Unit } from "../../units";
+import { type Count, exact, percent, rateText, rounded, shareOf, type Unit } from "../../units";
 import { Share } from "../traffic/table";
 import { type Group, type GroupsAnswer, labelOf, type Sums, type Value } from "./answers";
 import type { Sum } from "./view";
@@ -17,7 +18,7 @@ interface GroupsProps {
   /** When the whole time begins, of which the answer may be a part. */
   from: number;
   sum: Sum;
-  onPick: (column: string, value: string | number) => void;
+  onPick: (column: string, value: string | Count) => void;
   onZoom: (range: Range) => void;
 }
 
@@ -47,7 +48,7 @@ export function chartOf(answer: GroupsAnswer, sum: Sum, begin = Date.parse(answe
     (_, step) => from + step * length,
   );
   const known = new Map(answer.steps.map((step) => [Date.parse(step.start), step]));
-  const rate = (sums: Sums | undefined) => ((sums?.[sum] ?? 0) * (sum === "bytes" ? 8 : 1) * 1000) / length;
+  const rate = (sums: Sums | undefined) => (Number(sums?.[sum] ?? 0) * (sum === "bytes" ? 8 : 1) * 1000) / length;
   const layers = answer.rows.map((group, index) => ({
     label: labelOf(group) || "all flows",
     colour: index,
@@ -95,7 +96,7 @@ function GroupTable({ answer, sum, seconds, onPick }: TableProps) {
         </thead>
         <tbody>
           {answer.rows.map((group, index) => (
-            <tr key={JSON.stringify(group.key)} data-row={JSON.stringify(group.key)}>
+            <tr key={stringifyExact(group.key)} data-row={stringifyExact(group.key)}>
               {answer.by.map((column, position) => (
                 <td key={column}>
                   {position === 0 && <Swatch colour={index} />} <Cell group={group} column={column} onPick={onPick} />
@@ -157,12 +158,12 @@ interface SumProps {
 
 const SumCells = ({ sums, answer, sum, seconds }: SumProps) => (
   <>
-    <td title={percent(sums[sum] / answer.total[sum])}>
-      <Share share={sums[sum] / answer.total[sum]} />
+    <td title={percent(shareOf(sums[sum], answer.total[sum]))}>
+      <Share share={shareOf(sums[sum], answer.total[sum])} />
     </td>
-    <td class="number">{rateText((sums[sum] * (sum === "bytes" ? 8 : 1)) / seconds, UNIT_OF[sum])}</td>
+    <td class="number">{rateText((Number(sums[sum]) * (sum === "bytes" ? 8 : 1)) / seconds, UNIT_OF[sum])}</td>
     {(["bytes", "packets", "flows"] as const).map((key) => (
-      <td key={key} class="number" title={exact(sums[key])} data-sum={key} data-exact={sums[key]}>
+      <td key={key} class="number" title={exact(sums[key])} data-sum={key} data-exact={String(sums[key])}>
         {rounded(sums[key]).trimEnd()}
       </td>
     ))}

@@ -2,7 +2,7 @@
 import { visit } from "../../address";
 import { Check, Choice } from "../../parts/controls";
 import { HOUR, localText, MINUTE, type Range, utcText, zone } from "../../times";
-import { exact, percent, rateText, type Unit } from "../../units";
+import { add, type Count, exact, percent, rateText, type Unit } from "../../units";
 import type { TopAnswer } from "./answers";
 import { type Days, flowsUrl, HOURS, type Sum, type View } from "./view";
 
@@ -13,7 +13,7 @@ const WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Satur
 export interface Hour {
   row: string;
   hour: number;
-  value: number;
+  value: Count;
   /** How many hours of the range are in it. */
   hours: number;
   /** The last of them. */
@@ -23,12 +23,12 @@ export interface Hour {
 /** All hours of the range, those without flows too. */
 export function hoursOf(answer: TopAnswer, begin: number, sum: Sum, days: Days, utc: boolean): Hour[] {
   const text = utc ? utcText : localText;
-  const values = new Map<number, number>();
+  const values = new Map<number, Count>();
   for (const row of answer.rows) {
     // Hours begin with whole hours, or with quarters of them where zones do.
     const time = Date.parse(String(row.key?.[answer.by[0] ?? HOURS]));
     const start = hourOf(time, text);
-    values.set(start, (values.get(start) ?? 0) + row[sum]);
+    values.set(start, add(values.get(start) ?? 0, row[sum]));
   }
   const [from, to] = [Math.max(begin, Date.parse(answer.from)), Date.parse(answer.to)];
   const hours = new Map<string, Hour>();
@@ -37,7 +37,7 @@ export function hoursOf(answer: TopAnswer, begin: number, sum: Sum, days: Days, 
     const weekday = WEEKDAYS[(new Date(`${day}T12:00Z`).getUTCDay() + 6) % 7] ?? "";
     const row = days === "weekdays" ? weekday : `${weekday.slice(0, 3)} ${day}`;
     const known = hours.get(`${row} ${hour}`);
-    const value = (known?.value ?? 0) + (values.get(start) ?? 0);
+    const value = add(known?.value ?? 0, values.get(start) ?? 0);
     const range = { from: start, to: Math.min(start + HOUR, Math.ceil(to / MINUTE) * MINUTE) };
     hours.set(`${row} ${hour}`, { row, hour, value, hours: (known?.hours ?? 0) + 1, range });
   }
@@ -82,7 +82,7 @@ export function Hours({ answer, view, from }: HoursProps) {
   const { sum, days, utc } = view;
   const hours = hoursOf(answer, from, sum, days, utc);
   const rows = rowsOf(hours, days);
-  const most = Math.max(...hours.map(({ value, hours }) => value / hours), 0);
+  const most = Math.max(...hours.map(meanOf), 0);
   const where = utc ? "UTC" : zone;
   return (
     <section class="panel" aria-label="Hours">
@@ -120,10 +120,11 @@ export function Hours({ answer, view, from }: HoursProps) {
   );
 }
 
+const meanOf = ({ value, hours }: Hour): number => Number(value) / hours;
 const rateOf = (value: number, sum: Sum) => rateText((value * (sum === "bytes" ? 8 : 1)) / 3600, UNIT_OF[sum]);
 
 function HourBox({ hour, index, most, view }: { hour: Hour; index: number; most: number; view: View }) {
-  const mean = hour.value / hour.hours;
+  const mean = meanOf(hour);
   const text = view.utc ? utcText : localText;
   const amount = `${rateOf(mean, view.sum)}${hour.hours > 1 ? ` on average of ${hour.hours}` : ""}, ${percent(mean / most)} of the most`;
   const label = `${hour.row} ${String(hour.hour).padStart(2, "0")}:00: ${amount}. Its flows: ${text(hour.range.from)}`;
@@ -134,7 +135,13 @@ function HourBox({ hour, index, most, view }: { hour: Hour; index: number; most:
     visit(href);
   };
   return (
-    <a href={href} onClick={follow} aria-label={label} data-hour={`${hour.row} ${hour.hour}`} data-exact={hour.value}>
+    <a
+      href={href}
+      onClick={follow}
+      aria-label={label}
+      data-hour={`${hour.row} ${hour.hour}`}
+      data-exact={String(hour.value)}
+    >
       <title>{label}</title>
       <rect
         x={LEFT + hour.hour * WIDTH + 1}

@@ -47,7 +47,7 @@ function cellOf(row: FlowRow, column: string): string {
   const value = row[column];
   if (value === null || value === undefined || typeof value === "object") return "–";
   if (TIMES.has(column)) return timeText(String(value));
-  if (SUMS.has(column)) return exact(Number(value));
+  if (SUMS.has(column)) return typeof value === "string" ? value : exact(value);
   const { names } = row;
   const name = typeof names === "object" && names !== null ? names[column] : undefined;
   return name ? `${value} ${name}` : String(value);

@@ -1,6 +1,7 @@
 // What the Flows page shows, as its URL has it.
 import { oneOf, query } from "../../address";
 import { lengthOf, minuteText, type Range, rangeParameters, readRange, spanOf } from "../../times";
+import type { Count } from "../../units";
 
 export const SHOWN = ["groups", "ways", "hours", "rows"] as const;
 export type Shown = (typeof SHOWN)[number];
@@ -88,7 +89,7 @@ export function requestOf(view: View, now: number): string {
 }
 
 /** The filter with one more condition: what people click on. */
-export function narrowed(filter: string, column: string, value: string | number): string {
+export function narrowed(filter: string, column: string, value: string | Count): string {
   const condition = column.includes("/") ? `${column.split("/")[0]} = ${value}` : `${column} = ${value}`;
   if (filter.trim() === "") return condition;
   return / or |\|\|/i.test(filter) ? `(${filter}) and ${condition}` : `${filter} and ${condition}`;

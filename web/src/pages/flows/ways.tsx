@@ -1,6 +1,6 @@
 // The ways of flows through two to four columns, such as source, port and destination: a Sankey diagram.
 import { type SankeyGraph, type SankeyLink, type SankeyNode, sankey, sankeyLinkHorizontal } from "d3-sankey";
-import { percent, rounded } from "../../units";
+import { add, type Count, percent, rounded, shareOf } from "../../units";
 import type { GroupsAnswer } from "./answers";
 import type { Sum } from "./view";
 
@@ -22,12 +22,12 @@ export function Ways({ answer, sum }: { answer: GroupsAnswer; sum: Sum }) {
   if (rows.length === 0) return <p class="soft">There are no flows.</p>;
   const graph = layout(answer, sum);
   const height = heightOf(graph.nodes);
-  const shown = rows.reduce((total, row) => total + row[sum], 0);
+  const shown = rows.reduce((total, row) => add(total, row[sum]), 0 as Count);
   return (
     <section class="panel" aria-label="Ways of flows">
       <p class="soft">
-        The {rows.length} largest groups: {percent(shown / answer.total[sum])} of all {sum}. The table of groups has the
-        numbers.
+        The {rows.length} largest groups: {percent(shareOf(shown, answer.total[sum]))} of all {sum}. The table of groups
+        has the numbers.
       </p>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, also by keys */}
       <section class="ways-frame" tabIndex={0} aria-label={`Ways by ${answer.by.join(", ")}`}>
@@ -78,7 +78,7 @@ export function graphOf(
     for (const [index, source] of ids.slice(0, -1).entries()) {
       const target = ids[index + 1] ?? source;
       const link = links.get(`${source} ${target}`) ?? { source, target, value: 0 };
-      link.value += group[sum];
+      link.value += Number(group[sum]);
       links.set(`${source} ${target}`, link);
     }
   }

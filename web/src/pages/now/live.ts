@@ -11,6 +11,12 @@ export interface Rates {
   packetsPerSecond: number;
   flowsPerSecond: number;
 }
+/** Of what was counted between two flushes, in bit/s. */
+export interface BitRates {
+  in: number;
+  out: number;
+  local: number;
+}
 /** A router as an event has it. */
 export interface Moment {
   address: string;
@@ -18,6 +24,8 @@ export interface Moment {
   tags: string[];
   last: string | null;
   flowsPerSecond: number | null;
+  bitsPerSecond: BitRates | null;
+  /** Of the last whole minute. */
   traffic: { in: Rates; out: Rates; local: Rates } | null;
   lostPercent: number | null;
   sampling: number[];
@@ -90,6 +98,7 @@ async function poll(abort: AbortSignal): Promise<Picture> {
       tags: sender.tags ?? [],
       last: exporter?.last ?? sender.last,
       flowsPerSecond: exporter?.rates?.flowsPerSecond ?? null,
+      bitsPerSecond: exporter?.bitsPerSecond ?? null,
       traffic: null,
       lostPercent: exporter ? lostShare(exporter.arrivals) * 100 : null,
       sampling: [],
@@ -104,6 +113,20 @@ function live({ routers: moments, findings: found, unknown }: Picture): Live {
     findings: found.filter((finding) => finding.router === router.address),
   }));
   return { routers: sorted(routers), findings: found, unknown };
+}
+
+/** The newest bit rates of a router: of the last flush, or else of the last whole minute; null if neither is known. */
+export function bitRates({ bitsPerSecond, traffic }: Moment): BitRates | null {
+  if (bitsPerSecond || !traffic) return bitsPerSecond;
+  return { in: traffic.in.bitsPerSecond, out: traffic.out.bitsPerSecond, local: traffic.local.bitsPerSecond };
+}
+
+/** The sum of what is known; null if nothing is. */
+export function sumOfRates(routers: Moment[]): BitRates | null {
+  const known = routers.flatMap((router) => bitRates(router) ?? []);
+  if (known.length === 0) return null;
+  const sum = (key: keyof BitRates) => known.reduce((sum, rates) => sum + rates[key], 0);
+  return { in: sum("in"), out: sum("out"), local: sum("local") };
 }
 
 /** Routers with findings first, in the order of doctor, then silent ones, then those with the most flows. */

@@ -1,10 +1,11 @@
 // The Now page: what happens at present, worst first.
-import { useMemo, useState } from "preact/hooks";
+import { useMemo, useRef, useState } from "preact/hooks";
 import { query, visit } from "../../address";
 import { useAnswer, useTicks } from "../../api/answer";
 import type { Unknown } from "../../api/collector";
 import { mayWrite } from "../../api/session";
 import { Chart } from "../../parts/chart";
+import { Elsewhere } from "../../parts/elsewhere";
 import { FindingNotice } from "../../parts/finding";
 import { Link } from "../../parts/link";
 import { ErrorNotice, Loading, Notice } from "../../parts/notice";
@@ -12,7 +13,8 @@ import { rangeParameters } from "../../times";
 import { rate, rateText, rounded } from "../../units";
 import { Register } from "../routers/register";
 import { RouterTable } from "../routers/router-table";
-import { type Live, useLive } from "./live";
+import { NowFiles, sameNumbers } from "./files";
+import { type Live, sumOfRates, useLive } from "./live";
 import { type Hour, loadHour, loadSparks } from "./load";
 
 export function NowPage() {
@@ -32,26 +34,31 @@ export function NowPage() {
           <RouterTable routers={live.value.routers} sparks={sparks.value} />
         </>
       )}
+      {hour.value && <Elsewhere same={sameNumbers(hour.value)} />}
     </>
   );
 }
 
 function HourPanel({ hour, live }: { hour: Hour; live: Live | undefined }) {
+  const frame = useRef<HTMLElement>(null);
   const chart = useMemo(() => chartOf(hour), [hour]);
-  // The last minute of which anything is known, of all networks.
-  const minute = hour.starts.findLastIndex((_, step) => chart.layers.some((layer) => layer.in[step] !== null));
+  // The last minute of which anything is known, of all networks; the present one only if there is no other.
+  const isKnown = (_: number, step: number) => chart.layers.some((layer) => layer.in[step] !== null);
+  const whole = hour.starts.slice(0, -1).findLastIndex(isKnown);
+  const minute = whole >= 0 ? whole : hour.starts.findLastIndex(isKnown);
   const last = (key: "in" | "out") => chart.layers.reduce((sum, layer) => sum + (layer[key][minute] ?? 0), 0);
   const flows = live?.routers.reduce((sum, router) => sum + (router.flowsPerSecond ?? 0), 0);
-  const inward = rateText(last("in"), "bits");
-  const outward = rateText(last("out"), "bits");
+  const current = live && sumOfRates(live.routers);
+  const inward = rateText(current ? current.in : last("in"), "bits");
+  const outward = rateText(current ? current.out : last("out"), "bits");
   return (
-    <section class="panel" aria-label="The last hour of all networks">
+    <section class="panel" ref={frame} aria-label="The last hour of all networks">
       <div class="summary">
         <Headline name="In" value={inward} />
         <Headline name="Out" value={outward} />
         <Headline name="Flows" value={flows === undefined ? "–" : `${rounded(flows)}f/s`} />
         <p class="summary-range">
-          the last hour by minutes, by network
+          rates of the last seconds; the last hour by minutes, by network
           <br />
           traffic between own networks is not included
           {hour.more > 0 && `, nor are ${hour.more} more networks`}
@@ -74,6 +81,7 @@ function HourPanel({ hour, live }: { hour: Hour; live: Live | undefined }) {
           </li>
         ))}
       </ul>
+      <NowFiles hour={hour} chart={frame} />
     </section>
   );
 }
@@ -93,8 +101,8 @@ const chartOf = (hour: Hour) => ({
   layers: hour.networks.map((network, colour) => ({
     label: network.name ? `${network.prefix} ${network.name}` : network.prefix,
     colour,
-    in: network.in.map((counters) => counters && rate(counters, 60, "bits")),
-    out: network.out.map((counters) => counters && rate(counters, 60, "bits")),
+    in: network.in.map((counters, minute) => counters && rate(counters, hour.seconds[minute] ?? 60, "bits")),
+    out: network.out.map((counters, minute) => counters && rate(counters, hour.seconds[minute] ?? 60, "bits")),
   })),
 });
 

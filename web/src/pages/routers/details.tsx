@@ -2,7 +2,7 @@
 import type { CounterTree, ExporterDetails } from "../../api/collector";
 import { Table } from "../../parts/table";
 import { bothTexts } from "../../times";
-import { exact, rounded } from "../../units";
+import { type Count, exact, rounded } from "../../units";
 
 type Of = { exporter: ExporterDetails };
 const time = (text: string) => bothTexts(Date.parse(text));
@@ -155,9 +155,9 @@ export function Unmatched({ exporter }: Of) {
 }
 
 /** Counters by name, those of a group with its name before them. */
-export function flat(counters: CounterTree, group = ""): [string, number][] {
-  return Object.entries(counters).flatMap(([name, value]): [string, number][] =>
-    typeof value === "number" ? [[group + name, value]] : flat(value, `${group}${name}: `),
+export function flat(counters: CounterTree, group = ""): [string, Count][] {
+  return Object.entries(counters).flatMap(([name, value]): [string, Count][] =>
+    typeof value === "object" ? flat(value, `${group}${name}: `) : [[group + name, value]],
   );
 }
 

@@ -4,7 +4,7 @@ import { Link } from "../../parts/link";
 import { Spark } from "../../parts/spark";
 import { bothTexts, lengthText } from "../../times";
 import { percent, rateText, rounded } from "../../units";
-import type { LiveRouter } from "../now/live";
+import { bitRates, type LiveRouter } from "../now/live";
 
 type Sparks = Map<string, number[]> | undefined;
 
@@ -46,13 +46,20 @@ export function RouterTable({ routers, sparks }: { routers: LiveRouter[]; sparks
 }
 
 function RouterRow({ router, sparks }: { router: LiveRouter; sparks: Sparks }) {
-  const { address, flowsPerSecond, last, lostPercent, sampling, traffic } = router;
+  const { address, flowsPerSecond, last, lostPercent, sampling } = router;
+  const bits = bitRates(router);
   return (
     <tr data-router={address}>
       <RouterName router={router} />
-      <td class="number">{traffic ? rateText(traffic.in.bitsPerSecond, "bits") : "–"}</td>
-      <td class="number">{traffic ? rateText(traffic.out.bitsPerSecond, "bits") : "–"}</td>
-      <td class="number">{flowsPerSecond === null ? "–" : rounded(flowsPerSecond).trimEnd()}</td>
+      <td class="number" data-in>
+        {bits ? rateText(bits.in, "bits") : "–"}
+      </td>
+      <td class="number" data-out>
+        {bits ? rateText(bits.out, "bits") : "–"}
+      </td>
+      <td class="number" data-flows>
+        {flowsPerSecond === null ? "–" : rounded(flowsPerSecond).trimEnd()}
+      </td>
       {sparks && (
         <td>
           {sparks.has(address) && (
@@ -63,7 +70,9 @@ function RouterRow({ router, sparks }: { router: LiveRouter; sparks: Sparks }) {
       <td class="number" title={last ? bothTexts(Date.parse(last)) : undefined}>
         {last ? agoText(last) : "never"}
       </td>
-      <td class="number" data-lost>{lostPercent === null ? "–" : percent(lostPercent / 100)}</td>
+      <td class="number" data-lost>
+        {lostPercent === null ? "–" : percent(lostPercent / 100)}
+      </td>
       <td class="number">
         {sampling.map((rate) => (rate === 1 ? "none" : `1 of ${rounded(rate).trimEnd()}`)).join(", ")}
       </td>

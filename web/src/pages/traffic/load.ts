@@ -15,7 +15,7 @@ import {
   stepOf,
   wholeSteps,
 } from "../../api/counters";
-import { getExact } from "../../api/request";
+import { get } from "../../api/request";
 import { MINUTE, type Span, shifted, spanOf } from "../../times";
 import { COUNTERS, type Counters } from "../../units";
 import { mergeSteps, sum } from "./statistics";
@@ -42,6 +42,8 @@ export interface Traffic {
   /** The start of each step, and how long it has lasted. */
   starts: number[];
   seconds: number[];
+  /** How many of the steps have ended. */
+  ended: number;
   layers: Layer[];
   total: Layer;
   previous?: { in: OverTime; out: OverTime };
@@ -63,7 +65,7 @@ export async function loadTraffic(view: View, now: number, abort: AbortSignal): 
   const chosen = view.only === null ? { n: view.rows, by: COUNTERS[view.unit] } : { values: view.only };
   const request = splitPath(subject, SPLITS[view.by].field, step, `${inward},${outward}`, chosen);
   const [answer, previous] = await Promise.all([
-    getExact<SplitSeries>(request, abort),
+    get<SplitSeries>(request, abort),
     view.previous ? loadPrevious(view, subject, step, abort) : undefined,
   ]);
   return assemble({ view, subject, step, now, answer, previous, request });
@@ -75,7 +77,7 @@ async function loadPrevious(view: View, subject: Subject, step: Step, abort: Abo
   const earlier = { ...subject, ...wholeSteps(shifted(subject, -1), step) };
   const { in: inward, out: outward } = directions(view);
   const request = seriesPath(earlier, "all", step, `${inward},${outward}`);
-  const { points } = await getExact<Series>(request, abort);
+  const { points } = await get<Series>(request, abort);
   const of = (direction: Direction) => points.map(({ counters }) => counters && (counters[direction] ?? NOTHING));
   return { in: of(inward), out: of(outward), request };
 }
@@ -106,6 +108,7 @@ function assemble({ view, subject, step, now, answer, previous, request }: Loade
     step,
     starts,
     seconds: secondsOf(starts, subject, now),
+    ended: starts.filter((_, step) => (starts[step + 1] ?? subject.to) <= now).length,
     layers: isNothing(rest) ? parts : [...parts, rest],
     total: { value: null, ...layerOf((counters) => sum([counters])) },
     stepText: merging > 1 ? `${merging} minutes` : step === "minute" ? "minutes" : `${step}s of UTC`,

@@ -52,10 +52,13 @@ export function percentile(values: number[], share: number): number {
   return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? 0;
 }
 
-export function figures(rates: Rates, seconds: number[], total: Count, scale: number | null): Figures {
+/** Extremes are those of steps that have ended, as far as there are any: the present one is counted until the last flush. */
+export function figures(rates: Rates, seconds: number[], ended: number, total: Count, scale: number | null): Figures {
   // Without a speed there is no percentage, not one of zero.
   const nothing = scale === null ? Number.NaN : 0;
-  const known = rates.filter((value): value is number => value !== null);
+  const knownOf = (rates: Rates) => rates.filter((value): value is number => value !== null);
+  const whole = knownOf(rates.slice(0, ended));
+  const known = whole.length > 0 ? whole : knownOf(rates);
   const time = rates.reduce((sum: number, value, step) => sum + (value === null ? 0 : (seconds[step] ?? 0)), 0);
   return {
     total,

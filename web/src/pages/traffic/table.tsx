@@ -17,6 +17,7 @@ export function figuresOf(traffic: Traffic, layer: Layer): Row {
     figures(
       ratesOf(counters, traffic.seconds, unit, layer.speed),
       traffic.seconds,
+      traffic.ended,
       sum(counters)[COUNTERS[unit]],
       perCount(unit, layer.speed),
     );
@@ -25,10 +26,10 @@ export function figuresOf(traffic: Traffic, layer: Layer): Row {
 
 const COLUMNS: { key: keyof Figures; text: string; title: string }[] = [
   { key: "average", text: "average", title: "The total divided by the time of which something is known" },
-  { key: "min", text: "min", title: "The smallest rate of a step" },
-  { key: "max", text: "max", title: "The largest rate of a step" },
-  { key: "last", text: "last", title: "The rate of the last step" },
-  { key: "percentile95", text: "95th", title: "The smallest rate that 95 of 100 steps do not exceed" },
+  { key: "min", text: "min", title: "The smallest rate of a step that has ended" },
+  { key: "max", text: "max", title: "The largest rate of a step that has ended" },
+  { key: "last", text: "last", title: "The rate of the last step that has ended" },
+  { key: "percentile95", text: "95th", title: "The smallest rate that 95 of 100 steps that have ended do not exceed" },
 ];
 const TOTALS: Record<Unit, string> = { bits: "bytes", packets: "packets", flows: "flows", percent: "bytes" };
 

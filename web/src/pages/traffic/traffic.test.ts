@@ -44,7 +44,7 @@ test("the 95th percentile is the nearest rank", () => {
 test("gaps are neither zeros nor time", () => {
   const rates = ratesOf([counters(600), null, counters(0)], [60, 60, 30], "bits");
   expect(rates).toEqual([80, null, 0]);
-  expect(figures(rates, [60, 60, 30], 600, 8)).toEqual({
+  expect(figures(rates, [60, 60, 30], 3, 600, 8)).toEqual({
     total: 600,
     average: 4800 / 90,
     min: 0,
@@ -52,6 +52,19 @@ test("gaps are neither zeros nor time", () => {
     last: 0,
     percentile95: 80,
   });
+});
+
+test("a step that has not ended counts in the total, and is no extreme unless there is nothing else", () => {
+  const rates = ratesOf([counters(600), counters(1200), counters(30)], [60, 60, 30], "bits");
+  expect(figures(rates, [60, 60, 30], 2, 1830, 8)).toEqual({
+    total: 1830,
+    average: (1830 * 8) / 150,
+    min: 80,
+    max: 160,
+    last: 160,
+    percentile95: 160,
+  });
+  expect(figures([null, null, 8], [60, 60, 30], 2, 30, 8)).toMatchObject({ min: 8, max: 8, last: 8, percentile95: 8 });
 });
 
 test("sums beyond 2^53 have all digits", () => {
