@@ -33,7 +33,10 @@ export function Statement({ view, bill }: { view: View; bill: Bill }) {
           {samples.partial ? `, ${exact(samples.partial)} of them not of all routers` : ""}.
         </Notice>
       )}
-      <p>
+      <p data-samples>
+        Samples of 5 minutes: {exact(samples.count)} of {exact(samples.expected)} are known.
+      </p>
+      <p data-lost>
         Lost on the way:{" "}
         {bill.lost ? bill.lost.shares.map((lost) => `${percent(lost.share)} of ${lost.unit}`).join(", ") : "unknown"}
       </p>
