@@ -25,6 +25,13 @@ export interface Keys {
   signKey: string;
 }
 
+/** Settings beside those that all tests have. */
+export interface Settings {
+  /** Without a table. */
+  top?: string;
+  tables?: string;
+}
+
 export class Collector {
   readonly directory = mkdtempSync(join(tmpdir(), "netflow-web-"));
   url = "";
@@ -38,20 +45,29 @@ export class Collector {
   /** When it began to send. */
   began = 0;
   private process: ChildProcess | undefined;
+  private http = 0;
   readonly limited: Keys = { authKey: "a".repeat(64), signKey: "b".repeat(64) };
 
+  constructor(private settings: Settings = {}) {}
+
   async start(): Promise<void> {
-    const [http, udp] = [await freePort(), await freePort()];
-    this.url = `http://127.0.0.1:${http}`;
-    this.udp = udp;
-    this.configure(http);
+    [this.http, this.udp] = [await freePort(), await freePort()];
+    this.url = `http://127.0.0.1:${this.http}`;
+    this.configure();
     await this.serve();
     await this.netflow("senders", "add", "127.0.0.1", PREFIX);
     await this.netflow("senders", "add", "127.0.0.2", "198.51.100.0/24");
     if (!(await this.servesPage())) throw new Error("the program has another page: make web, then cargo build");
   }
 
-  private configure(http: number): void {
+  /** Changes its settings, and lets it reload them. */
+  reload(settings: Settings): void {
+    this.settings = settings;
+    this.configure();
+    this.process?.kill("SIGHUP");
+  }
+
+  private configure(): void {
     const { authKey, signKey } = this.limited;
     const keys = `[limited]\nauthKey = "${authKey}"\nsignKey = "${signKey}"\nrole = "read"\nsenders = ["127.0.0.2"]\n`;
     writeFileSync(join(this.directory, "more-keys"), keys, { mode: 0o600 });
@@ -61,6 +77,7 @@ export class Collector {
       `dataDir = "data"
 flushInterval = "1s"
 clockLimit = "366d"
+${this.settings.top ?? ""}
 [accounting]
 fields = ["proto", "srcip", "srcport", "srcas", "dstip", "dstport", "dstas", "inif", "outif"]
 [origins]
@@ -70,11 +87,12 @@ known = [${JSON.stringify(`127.0.0.1 1 ${"x".repeat(200)} 1G ${HOSTILE}`)}, ${JS
 [admin]
 keysFile = "more-keys"
 [http]
-listen = "127.0.0.1:${http}"
+listen = "127.0.0.1:${this.http}"
 [netflow]
 listen = ["127.0.0.1:${this.udp}"]
 [sflow]
 listen = []
+${this.settings.tables ?? ""}
 `,
     );
   }
@@ -95,7 +113,10 @@ listen = []
   }
 
   async stop(): Promise<void> {
+    // One that cannot stop in order, such as one whose store is unreachable, must not remain.
+    const late = setTimeout(() => this.process?.kill("SIGKILL"), 20_000);
     await this.end();
+    clearTimeout(late);
     rmSync(this.directory, { recursive: true, force: true, maxRetries: 5 });
   }
 
@@ -158,7 +179,7 @@ listen = []
   }
 }
 
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once("error", reject);

@@ -1,6 +1,6 @@
 // The Status page: whether the collector does what it promises. Green only if everything checked is right.
 import { useAnswer, useTicks } from "../../api/answer";
-import { type Finding, findings, type Ledger, type Status } from "../../api/collector";
+import { findings, type Ledger, type Status } from "../../api/collector";
 import { get } from "../../api/request";
 import { Elsewhere } from "../../parts/elsewhere";
 import { FindingNotice } from "../../parts/finding";
@@ -9,13 +9,7 @@ import { Table } from "../../parts/table";
 import { bothTexts, lengthText } from "../../times";
 import { bytesText, exact } from "../../units";
 import { Counters } from "../routers/details";
-
-interface Loaded {
-  status: Status;
-  findings: Finding[];
-  /** Why the collector is not ready; null if it is. */
-  notReady: string | null;
-}
+import { type Check, checksOf, type Loaded } from "./checks";
 
 async function load(abort: AbortSignal): Promise<Loaded> {
   const [status, found, notReady] = await Promise.all([
@@ -32,21 +26,6 @@ const readiness = (abort: AbortSignal): Promise<string | null> =>
     (error: Error) => error.message,
   );
 
-/** What is not right, in words; nothing if all is. */
-export function problemsOf({ status, findings, notReady }: Loaded): string[] {
-  const unbalanced = status.ledgers.filter((ledger) => ledger.difference !== 0 || ledger.violations > 0);
-  return [
-    ...(notReady === null ? [] : [`the collector is not ready: ${notReady}`]),
-    ...(status.store.reachable ? [] : ["the store is unreachable"]),
-    ...(status.ledgersChecked === null ? ["the ledgers have not been checked yet"] : []),
-    ...unbalanced.map((ledger) => `the ledger of ${ledger.name} does not balance`),
-    ...status.readers
-      .filter((reader) => reader.missingRecords > 0)
-      .map((reader) => `the reader ${reader.name} misses records`),
-    ...findings.map((finding) => finding.what),
-  ];
-}
-
 export function StatusPage() {
   const ticks = useTicks(10);
   const answer = useAnswer(`status ${ticks}`, load);
@@ -56,7 +35,7 @@ export function StatusPage() {
     <>
       <h1>Status</h1>
       <ErrorNotice error={answer.error} />
-      <Verdict problems={problemsOf(answer.value)} status={status} />
+      <Verdict checks={checksOf(answer.value)} status={status} />
       {answer.value.findings.map((finding) => (
         <FindingNotice key={finding.finding} finding={finding} />
       ))}
@@ -73,23 +52,35 @@ export function StatusPage() {
   );
 }
 
-function Verdict({ problems, status }: { problems: string[]; status: Status }) {
+function Verdict({ checks, status }: { checks: Check[]; status: Status }) {
+  const isGood = checks.every(({ problems }) => problems.length === 0);
   return (
     <section class="panel" aria-label="Verdict">
-      <p
-        class={`verdict ${problems.length === 0 ? "good" : "bad"}`}
-        data-verdict={problems.length === 0 ? "good" : "bad"}
-      >
-        <span class={`dot ${problems.length === 0 ? "dot-good" : "dot-bad"}`} aria-hidden="true" />
-        {problems.length === 0 ? "Nothing is wrong: all ledgers balance." : "Something is wrong."}
+      <p class={`verdict ${isGood ? "good" : "bad"}`} data-verdict={isGood ? "good" : "bad"}>
+        <span class={`dot ${isGood ? "dot-good" : "dot-bad"}`} aria-hidden="true" />
+        {isGood ? "Nothing is wrong: all ledgers balance." : "Something is wrong."}
       </p>
-      {problems.length > 0 && (
-        <ul>
-          {problems.map((problem) => (
-            <li key={problem}>{problem}</li>
-          ))}
-        </ul>
-      )}
+      <dl class="checks">
+        {checks.map(({ name, problems }) => (
+          <div key={name} data-check={name} data-state={problems.length === 0 ? "good" : "bad"}>
+            <dt>
+              <span class={`dot ${problems.length === 0 ? "dot-good" : "dot-bad"}`} aria-hidden="true" />
+              {name}
+            </dt>
+            <dd>
+              {problems.length === 0 ? (
+                <span class="good">in order</span>
+              ) : (
+                problems.map((problem) => (
+                  <p key={problem} class="bad">
+                    {problem}
+                  </p>
+                ))
+              )}
+            </dd>
+          </div>
+        ))}
+      </dl>
       <p class="soft">
         netflow {status.version}, running for {lengthText(status.uptimeSeconds * 1000)}, receiving on{" "}
         {status.receiving.join(", ")}; store{" "}
