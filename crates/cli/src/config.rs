@@ -141,16 +141,26 @@ pub(crate) struct Config {
 pub(crate) struct Server {
     /// `cores`: how many threads receive and count; `None` (0 in the file) for one on each core of the machine.
     pub(crate) cores: Option<NonZero<usize>>,
-    /// `statuslog`: how often a line of totals is logged; `None` ("never" in the file) for not at all.
+    /// `statuslog`: how often a line of rates is logged; `None` ("never" in the file) for not at all.
     pub(crate) statuslog: Option<Duration>,
     /// `logLevel`: how much is logged.
     pub(crate) log_level: LogLevel,
+    /// `logFormat`: the form of the lines of the log.
+    pub(crate) log_format: LogFormat,
     /// `steering`: which thread gets which datagrams.
     pub(crate) steering: Steering,
     /// `receiveBuffer`: octets that the kernel is asked to buffer for each socket.
     pub(crate) receive_buffer: usize,
     /// `nameMemory`: about how many octets the names that are counted under may take.
     pub(crate) name_memory: usize,
+}
+
+/// The form of the lines of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    Text,
+    /// A JSON object a line.
+    Json,
 }
 
 /// The log level: this, and more severe ones.
@@ -321,8 +331,9 @@ impl Default for Config {
         Self {
             server: Server {
                 cores: None,
-                statuslog: Some(Duration::from_secs(10 * SECOND)),
+                statuslog: Some(Duration::from_secs(HOUR)),
                 log_level: LogLevel::Info,
+                log_format: LogFormat::Text,
                 steering: Steering::Source,
                 receive_buffer: 32 * 1024 * 1024,
                 name_memory: 128 * 1024 * 1024,

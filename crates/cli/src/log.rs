@@ -1,6 +1,7 @@
-//! The log: one line an event on standard error, for people and for journald. RUST_LOG sets its level, else the
+//! The log: one line an event on standard error, for people and for journald, or in JSON. RUST_LOG sets its level, else the
 //! configuration; until that is read the level is INFO. Whatever becomes of standard error, logging neither fails nor waits.
 
+mod record;
 mod standard_error;
 
 use std::env;
@@ -8,6 +9,7 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::sync::OnceLock;
 
+use tracing::Level;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -15,9 +17,10 @@ use tracing_subscriber::{fmt, reload};
 
 pub(crate) use self::standard_error::lost_lines;
 
+use self::record::Records;
 use self::standard_error::StandardError;
 use crate::color;
-use crate::config::{Loaded, LogLevel};
+use crate::config::{Loaded, LogFormat, LogLevel};
 
 /// Its value is a level, or levels by module: `warn,collector=debug`.
 const VARIABLE: &str = "RUST_LOG";
@@ -36,7 +39,7 @@ pub(crate) fn to_standard_error() {
     };
     let lines = fmt::layer().with_writer(|| StandardError).with_ansi(color::is_wanted(&io::stderr()));
     // To report its own errors, tracing would use `eprintln!`, which panics where standard error cannot be written.
-    let lines = lines.with_target(false).log_internal_errors(false);
+    let lines = lines.event_format(Records).log_internal_errors(false);
     tracing_subscriber::registry().with(layer).with(lines).init();
     if let Some(Err(error)) = &parsed {
         tracing::warn!("RUST_LOG is ignored: {error}");
@@ -48,8 +51,9 @@ pub(crate) fn to_standard_error() {
     }
 }
 
-/// Sets the level; warns when RUST_LOG takes precedence over a configured one.
-pub(crate) fn set_level(loaded: &Loaded) {
+/// Sets the level and the form of records; warns when RUST_LOG takes precedence over a configured level.
+pub(crate) fn configure(loaded: &Loaded) {
+    record::set_json(loaded.config.server.log_format == LogFormat::Json);
     let level = match loaded.config.server.log_level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
@@ -66,8 +70,9 @@ pub(crate) fn set_level(loaded: &Loaded) {
     }
 }
 
-/// Writes text below the last line of the log.
+/// Writes a text of several lines below the last record; in JSON, it is a record.
 pub(crate) fn append(text: impl Display) {
+    let text = if record::is_json() { record::of_program(Level::ERROR, text, &[]) } else { format!("{text}\n") };
     // Never fails.
-    let _ = StandardError.write_all(format!("{text}\n").as_bytes());
+    let _ = StandardError.write_all(text.as_bytes());
 }

@@ -271,18 +271,27 @@ impl Flusher {
             self.status.taken();
             return Ok(());
         }
-        let mut pause = FIRST_PAUSE;
+        let (mut pause, mut failing): (_, Option<(Instant, String)>) = (FIRST_PAUSE, None);
         let minutes = blocks.len();
         let mut flush = Arc::new(Flush { number, watermarks: self.own.get().watermarks, blocks });
         loop {
             match self.put_once(&mut flush, minutes, announced, counted, now).await {
                 Ok(()) => {
                     self.status.flushed(|counts| counts.failing_since = None);
+                    if let Some((since, _)) = failing {
+                        tracing::info!(seconds = since.elapsed().as_secs(), "the store takes flushes again");
+                    }
                     return Ok(());
                 }
                 Err(error) if give_up() => return Err(error),
                 Err(error) => {
-                    tracing::error!(%error, blocks = minutes, "cannot store a flush, retrying");
+                    let (since, logged) = failing.unwrap_or_else(|| (Instant::now(), String::new()));
+                    let text = error.to_string();
+                    // A store that fails for days is one event, until it fails for another reason.
+                    if text != logged {
+                        tracing::error!(%error, blocks = minutes, "cannot store a flush, retrying");
+                    }
+                    failing = Some((since, text));
                     self.status.flushed(|counts| {
                         counts.retries += 1;
                         counts.failing_since.get_or_insert_with(Instant::now);

@@ -12,6 +12,7 @@ mod origin_files_view;
 mod panic_hook;
 mod process_view;
 mod running;
+mod status_log;
 mod steady_clock;
 
 use std::io::{self, IsTerminal};
@@ -32,12 +33,14 @@ use tokio::signal::unix::{self, SignalKind};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::{JoinError, JoinHandle};
 use udp::PassedSockets;
+use view::View;
 
 use self::archive_view::ArchiveView;
 use self::archiver::Archiver;
 use self::origin_files::OriginFiles;
 use self::process_view::ProcessView;
-use self::running::{Running, StatusLog};
+use self::running::Running;
+use self::status_log::StatusLog;
 use crate::config::{Archive, Config, Loaded, Storage};
 use crate::exit_code::{ExitCode, Failure, OrExit};
 use crate::service_manager::State;
@@ -54,7 +57,7 @@ Examples:
 
 /// Runs until SIGTERM or SIGINT; returns when everything that was received is stored.
 pub(crate) fn run(loaded: Loaded) -> Result<ExitCode, Failure> {
-    log::set_level(&loaded);
+    log::configure(&loaded);
     panic_hook::install();
     descriptors::raise_limit();
     let exposed = loaded.exposed_secret();
@@ -117,21 +120,21 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
         tracing::info!("listening on {address}");
     }
     interface::log_addresses(config, serving);
-    let view = Arc::new(ProcessView {
+    let view: Arc<dyn View> = Arc::new(ProcessView {
         collector: collector.view(),
         archive: archive_view,
         origins: collector.origins(),
         origin_files: origin_files.view(),
     });
     let interface = interface::interface(config, store, keys, senders_changed)?
-        .showing(view, collector.taps())
+        .showing(Arc::clone(&view), collector.taps())
         .answering_from(flow_archive.clone());
     let offer = interface::offer(interface.clone(), config).or_exit(ExitCode::Config)?;
     let (offers, offered) = watch::channel(offer);
     let (listeners, moves) = mpsc::channel(1);
     let (end_server, server_ends) = oneshot::channel::<()>();
     let mut server = tokio::spawn(api::serve(listener, moves, offered, async { drop(server_ends.await) }));
-    let status_log = StatusLog::default();
+    let status_log = StatusLog::start(view, collector.status(), config.server.statuslog);
     let config = config.clone();
     let mut running =
         Running { file, config, collector, interface, offers, listeners, is_listener_passed, status_log, origin_files };
@@ -198,7 +201,6 @@ async fn run_until_stopped(
     signals: &mut Signals,
     server: &mut JoinHandle<io::Result<()>>,
 ) -> anyhow::Result<()> {
-    running.status_log.set(running.config.server.statuslog, running.collector.status());
     let served = loop {
         tokio::select! {
             signal = signals.arrived() => match signal {

@@ -12,7 +12,7 @@ use udp::Steering;
 
 use super::key::{ENVIRONMENT_PREFIX, Key, last, section};
 use super::value_kind::{Choice, ValueKind, Words};
-use super::{Config, DAY, HOUR, LogLevel, MINUTE, SECOND, Storage, YEAR};
+use super::{Config, DAY, HOUR, LogFormat, LogLevel, MINUTE, SECOND, Storage, YEAR};
 
 impl Words for Signatures {
     const WORDS: &'static [(&'static str, Self)] =
@@ -41,6 +41,10 @@ impl Words for LogLevel {
         ("debug", Self::Debug),
         ("trace", Self::Trace),
     ];
+}
+
+impl Words for LogFormat {
+    const WORDS: &'static [(&'static str, Self)] = &[("text", Self::Text), ("json", Self::Json)];
 }
 
 impl Storage {
@@ -143,9 +147,11 @@ pub(crate) const KEYS: &[Key] = &[
     fixed("server.cores", |config| ValueKind::Count(&mut config.server.cores, 0..=1024),
         "Number of threads that receive and count; 0 is one per core."),
     live("server.statuslog", |config| ValueKind::DurationOr(&mut config.server.statuslog, "never", seconds(SECOND, DAY)),
-        "How often a line of totals is logged."),
+        "How often a line with the rates since the last such line is logged: datagrams, flows, bits and losses a second. What changes is logged when it changes; that is looked for every 10 seconds, or as often as this line if that is more often, and also with \"never\"."),
     live("server.logLevel", |config| ValueKind::Choice(&mut config.server.log_level),
         "The log level. The variable RUST_LOG, if set, overrides this and can set levels per module."),
+    live("server.logFormat", |config| ValueKind::Choice(&mut config.server.log_format),
+        "The form of the lines of the log: \"text\" is for people; \"json\" makes each an object with timestamp, level, message, target and the fields of the line."),
     fixed("server.steering", |config| ValueKind::Choice(&mut config.server.steering),
         "How datagrams are distributed to threads: \"source\" gives all datagrams of a router to one thread, in order; \"spread\" gives each to any thread, for a router that sends more than one thread can count. With \"spread\" datagrams can overtake each other: data sent just after a template change may be decoded with the old template."),
     fixed("server.receiveBuffer", |config| ValueKind::Size(&mut config.server.receive_buffer, 64 * 1024..=GIB),

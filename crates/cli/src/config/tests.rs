@@ -59,6 +59,7 @@ const CHANGED: &[(&str, &str, &str)] = &[
     ("server.cores", "2", "2"),
     ("server.statuslog", "\"never\"", "never"),
     ("server.logLevel", "\"warn\"", "warn"),
+    ("server.logFormat", "\"json\"", "json"),
     ("server.steering", "\"spread\"", "spread"),
     ("server.receiveBuffer", "\"1MiB\"", "1MiB"),
     ("server.nameMemory", "\"1GiB\"", "1GiB"),

@@ -12,8 +12,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use tracing::Level;
+
+use super::record;
 
 /// How long a reader that has kept up so far may delay a line.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -115,10 +116,7 @@ impl Lines {
 
 /// The line that replaces lost ones.
 fn missing(lost: u64) -> String {
-    let mut line = String::new();
-    // A time that cannot be written is left out.
-    let _ = SystemTime.format_time(&mut Writer::new(&mut line));
-    line + &format!("  WARN log lines lost, standard error could not be written lines={lost}\n")
+    record::of_program(Level::WARN, "log lines lost, standard error could not be written", &[("lines", lost)])
 }
 
 #[cfg(test)]

@@ -170,13 +170,13 @@ impl Collector {
         self.startup.join("\n")
     }
 
-    /// Waits for a line with this text, from the last read of the log on.
-    pub(crate) fn wait_for_line(&self, what: &str) {
+    /// Waits for a line with this text, from the last read of the log on; returns it.
+    pub(crate) fn wait_for_line(&self, what: &str) -> String {
         let end = Instant::now() + PATIENCE;
         let mut stderr = Vec::new();
         while let Ok(line) = self.log.recv_timeout(end.saturating_duration_since(Instant::now())) {
             if line.contains(what) {
-                return;
+                return line;
             }
             stderr.push(line);
         }

@@ -54,13 +54,13 @@ fn provoke(collector: &Collector, router: &str, name: &str, mut send: impl FnMut
     }
 }
 
-fn add(collector: &Collector, router: &str, prefix: &str) {
+pub(crate) fn add(collector: &Collector, router: &str, prefix: &str) {
     let (printed, stderr, code) = collector.command(&["senders", "add", router, prefix]);
     assert_eq!(code, Some(0), "{printed}{stderr}");
 }
 
 /// A router with this address.
-fn router(address: &str) -> UdpSocket {
+pub(crate) fn router(address: &str) -> UdpSocket {
     UdpSocket::bind((address.parse::<IpAddr>().unwrap(), 0)).unwrap()
 }
 

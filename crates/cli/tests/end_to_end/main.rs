@@ -46,6 +46,7 @@ mod killed_together;
 mod live;
 mod load;
 mod log;
+mod logged_changes;
 mod lost_acknowledgements;
 mod metrics;
 mod networks;

@@ -3,18 +3,16 @@
 
 use std::env;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::Context;
 use api::{Api, Offer};
 use collector::Collector;
-use collector::status::Status;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
 
 use super::interface::{Missing, bind, bind_beside, keys, log_addresses, offer};
 use super::origin_files::OriginFiles;
+use super::status_log::StatusLog;
 use crate::config::{Config, KEYS, Key, Storage};
 use crate::{agents, log};
 
@@ -74,8 +72,8 @@ impl Running {
             // Fails only when the server has ended.
             let _ = self.listeners.send(listener).await;
         }
-        self.status_log.set(config.server.statuslog, self.collector.status());
-        log::set_level(&loaded);
+        self.status_log.set(config.server.statuslog);
+        log::configure(&loaded);
         self.config = config;
         Ok(())
     }
@@ -104,38 +102,5 @@ impl Running {
         for key in KEYS.iter().filter(|key| is_fixed(key) && key.differs(&self.config, read)) {
             tracing::warn!("{} changed, but takes effect only after a restart", key.name);
         }
-    }
-}
-
-/// The line of totals, logged at the configured interval.
-#[derive(Default)]
-pub(super) struct StatusLog {
-    interval: Option<Duration>,
-    task: Option<JoinHandle<()>>,
-}
-
-impl StatusLog {
-    /// Logs the line at this interval from now on.
-    pub(super) fn set(&mut self, interval: Option<Duration>, status: Status) {
-        if interval != self.interval {
-            self.end();
-            self.interval = interval;
-            self.task = interval.map(|interval| tokio::spawn(log_status(status, interval)));
-        }
-    }
-
-    pub(super) fn end(&mut self) {
-        if let Some(task) = self.task.take() {
-            task.abort();
-        }
-    }
-}
-
-async fn log_status(status: Status, interval: Duration) {
-    let mut ticks = tokio::time::interval(interval);
-    ticks.tick().await;
-    loop {
-        ticks.tick().await;
-        tracing::info!("{}", status.counts());
     }
 }
