@@ -35,6 +35,13 @@ impl Api {
 }
 
 impl Kept {
+    /// What is kept of dates of UTC.
+    #[cfg(test)]
+    pub(crate) fn for_tests(now: Minute, since: PerPeriod<Minute>) -> Self {
+        let expired = PerPeriod::new([Minute::EPOCH; Period::ALL.len()]);
+        Self { zone: Zone::UTC, now, since, expired }
+    }
+
     /// The first minute whose counters of a period are kept.
     pub(crate) fn since(&self, period: Period) -> Minute {
         self.since[period]

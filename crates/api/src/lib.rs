@@ -32,6 +32,7 @@ mod answers;
 mod auth;
 mod background;
 mod connections;
+mod counted_time;
 mod diagnosis;
 mod error;
 mod flow_archive;

@@ -5,6 +5,7 @@
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
 mod agents;
+mod amounts;
 mod client;
 mod color;
 mod commands;

@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use crate::amounts::{self, Unit};
+
 /// The output format of an answer.
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub(crate) struct Format {
@@ -28,6 +30,12 @@ pub(crate) enum Cell {
     Bytes(u64),
     /// Right-aligned with a unit; CSV has none.
     BitsPerSecond(u64),
+    /// Right-aligned with a unit: what this number is in it.
+    Rate(u64, Unit),
+    /// Right-aligned, in percent: what this number is of the last one of the column, of rows that add up.
+    Share(u64),
+    /// Right-aligned: already for people.
+    Rounded(String),
     /// Right-aligned.
     Count(u64),
     /// Right-aligned: a number that is no amount.
@@ -46,9 +54,12 @@ impl Cell {
             Self::Text(text) => printable(text),
             Self::Bytes(bytes) => scaled(*bytes, "B"),
             Self::BitsPerSecond(rate) => scaled(*rate, "bit/s"),
+            Self::Rate(number, unit) => amounts::amount(*number, *unit),
+            Self::Rounded(text) => text.clone(),
             Self::Count(count) => grouped(*count),
             Self::Number(number) => number.to_string(),
             Self::Named(_, name) => name.clone(),
+            Self::Share(number) => number.to_string(),
             Self::Tenths(tenths) => format!("{}.{}", grouped(tenths / 10), tenths % 10),
             Self::Gap => "-".to_owned(),
         }
@@ -56,12 +67,14 @@ impl Cell {
 
     fn plain(&self) -> String {
         match self {
-            Self::Text(text) => csv_text(text),
+            Self::Text(text) | Self::Rounded(text) => csv_text(text),
+            Self::Rate(number, unit) => amounts::whole(*number, *unit).to_string(),
             Self::Tenths(tenths) => format!("{}.{}", tenths / 10, tenths % 10),
             Self::Bytes(number)
             | Self::BitsPerSecond(number)
             | Self::Count(number)
             | Self::Number(number)
+            | Self::Share(number)
             | Self::Named(number, _) => number.to_string(),
             Self::Gap => String::new(),
         }
@@ -77,6 +90,22 @@ impl Table {
     /// Adds a row.
     pub(crate) fn push(&mut self, row: Vec<Cell>) {
         self.rows.push(row);
+    }
+
+    /// The number of rows.
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Rounds the rows from this one on for people, so that they add up to the last one, their total.
+    pub(crate) fn add_up(&mut self, from: usize) {
+        for column in 0..self.headings.len() {
+            let mut cells: Vec<&mut Cell> =
+                self.rows.iter_mut().skip(from).filter_map(|row| row.get_mut(column)).collect();
+            if let Some(rounded) = rounded(&cells) {
+                cells.iter_mut().zip(rounded).for_each(|(cell, text)| **cell = Cell::Rounded(text));
+            }
+        }
     }
 
     /// Writes it.
@@ -119,6 +148,25 @@ impl Table {
     }
 }
 
+/// The texts of a column of amounts whose last one is the total; `None` for other columns.
+fn rounded(cells: &[&mut Cell]) -> Option<Vec<String>> {
+    let number = |cell: &&mut Cell| match **cell {
+        Cell::Bytes(number) => Some((number, Some(Unit::BYTES))),
+        Cell::Rate(number, unit) => Some((number, Some(unit))),
+        Cell::Share(number) => Some((number, None)),
+        _ => None,
+    };
+    let (numbers, units): (Vec<u64>, Vec<_>) =
+        cells.iter().map(number).collect::<Option<Vec<_>>>()?.into_iter().unzip();
+    let (total, rows) = numbers.split_last()?;
+    let (mut texts, of_total) = match units.first()? {
+        Some(unit) => amounts::column(rows, *total, *unit),
+        None => (amounts::shares(rows, *total), amounts::shares(&[*total], *total).concat()),
+    };
+    texts.push(of_total);
+    Some(texts)
+}
+
 /// A text without characters that control a terminal or change the direction of what follows: anybody may have written it.
 pub(crate) fn printable(text: &str) -> String {
     let is_control = |character: char| {
@@ -149,29 +197,8 @@ const fn bound(number: u64) -> &'static str {
 }
 
 /// A number rounded to three digits, with a decimal unit prefix: `12.3 GB`.
-pub(crate) fn scaled(number: u64, unit: &str) -> String {
-    const PREFIXES: [&str; 6] = ["k", "M", "G", "T", "P", "E"];
-    let bound = bound(number);
-    if number < 1000 {
-        return format!("{number} {unit}");
-    }
-    let number = u128::from(number);
-    let mut factor = 1000;
-    for prefix in PREFIXES {
-        for (digits, step) in [(2, factor / 100), (1, factor / 10), (0, factor)] {
-            let rounded = (number + step / 2) / step;
-            if rounded < 1000 {
-                let divisor = 10_u128.pow(digits);
-                let (whole, fraction) = (rounded / divisor, rounded % divisor);
-                return match digits {
-                    0 => format!("{bound}{whole} {prefix}{unit}"),
-                    digits => format!("{bound}{whole}.{fraction:0width$} {prefix}{unit}", width = digits as usize),
-                };
-            }
-        }
-        factor *= 1000;
-    }
-    format!("{number} {unit}")
+pub(crate) fn scaled(number: u64, unit: &'static str) -> String {
+    amounts::amount(number, Unit::whole(unit))
 }
 
 /// A count with its noun: `1 stream`, `2 streams`.

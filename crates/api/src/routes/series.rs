@@ -4,6 +4,7 @@
 mod split;
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use accounting::block::{BlockError, TableSet, Tables};
 use accounting::direction::Direction;
@@ -14,6 +15,7 @@ use accounting::zone::Zone;
 use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
+use flow::Timestamp;
 use serde::Serialize;
 use storage::{Answers, Totals};
 use utoipa::openapi::schema::Object;
@@ -23,6 +25,7 @@ use super::remarks::{LocalTraffic, RemarkView};
 use super::{CountersView, Ordered, SenderAddress, damage_noted};
 use crate::Api;
 use crate::auth::KeySenders;
+use crate::counted_time::passed_seconds;
 use crate::error::Error;
 use crate::interface_names::InterfaceNames;
 use crate::kept::Kept;
@@ -86,6 +89,8 @@ pub(crate) struct Series {
 struct Point {
     /// The start of the step.
     start: String,
+    /// The seconds of the step that have passed: counters by this are mean rates.
+    seconds: u64,
     /// Counters by direction; null when none are stored for this step.
     #[schema(value_type = Option<std::collections::BTreeMap<String, Counted>>)]
     counters: Option<Ordered<Counted>>,
@@ -357,8 +362,13 @@ async fn answer(api: Api, asker: Asker, subject: Subject, question: Question) ->
     let (senders, damaged): (Vec<_>, Vec<_>) = sums.into_iter().unzip();
     let damaged: Vec<_> = damaged.into_iter().flatten().chain(before).collect();
     let parts = subject.parts(senders.into_iter().flatten().collect());
-    let starts = question.steps.iter().map(|step| question.zone.display(step.from));
-    let points: Vec<Point> = starts.zip(counters).map(|(start, counters)| Point { start, counters }).collect();
+    let now = Timestamp::from(SystemTime::now());
+    let point = |(step, counters): (&Range, _)| Point {
+        start: question.zone.display(step.from),
+        seconds: passed_seconds(*step, now),
+        counters,
+    };
+    let points: Vec<Point> = question.steps.iter().zip(counters).map(point).collect();
     if points.iter().all(|point| point.counters.is_none()) {
         subject.monitor()?;
     }

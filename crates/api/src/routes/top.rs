@@ -52,6 +52,9 @@ pub(crate) struct Top {
     tz: String,
     from: String,
     to: String,
+    /// The seconds of the range in which a collector ran, as far as they have passed: counters by this are mean rates. Parts of a
+    /// thirtieth of the range or more count as a whole or not at all.
+    seconds: u64,
     /// The sum of `rows`, `rest` and `other`; where it is `saturated`, these may add up to more.
     total: CountersView,
     rows: Vec<Row>,
@@ -204,7 +207,8 @@ pub(crate) async fn show_sum(
 
 async fn answer(api: Api, asker: Asker, subject: Subject, question: Question) -> Result<Response, Error> {
     let range = question.range;
-    let intervals = api.kept(&question.zone).await?.intervals(range)?;
+    let kept = api.kept(&question.zone).await?;
+    let intervals = kept.intervals(range)?;
     if subject.single_prefix().is_none() {
         subject.limit(intervals, "intervals", MOST_INTERVALS)?;
     }
@@ -212,6 +216,7 @@ async fn answer(api: Api, asker: Asker, subject: Subject, question: Question) ->
     let tables = TableSet::of(question.direction, question.field).union(TableSet::of_field(Field::All));
     let mut answers = Answers::to_sums(subject.questions(range, tables).collect(), subject.len());
     let totals = api.answers(&asker, &mut answers, |_, totals| totals).await?;
+    let seconds = api.counted_seconds(&asker, answers, range, &kept).await?;
     let Totals { tables, senders, damaged } = totals.into_iter().next().unwrap_or_default();
     if tables.is_empty() {
         subject.monitor()?;
@@ -220,7 +225,8 @@ async fn answer(api: Api, asker: Asker, subject: Subject, question: Question) ->
     let remarks = api.remarks(&asker, &parts, range, &question.zone, LocalTraffic::Apart).await?;
     let sorted = tables.rows_of(question.field).count() * SORTED_BYTES;
     let names = api.value_names(&question.naming, subject.selected(), [question.field].into_iter());
-    let answer = move || damage_noted(question.answer((&subject, &parts), (&tables, remarks), &names), damaged);
+    let answer =
+        move || damage_noted(question.answer((&subject, &parts), (&tables, seconds, remarks), &names), damaged);
     api.work(asker.party, sorted, answer).await
 }
 
@@ -228,7 +234,7 @@ impl Question {
     fn answer(
         &self,
         (subject, parts): (&Subject, &Parts),
-        (tables, remarks): (&Tables, Vec<RemarkView>),
+        (tables, seconds, remarks): (&Tables, u64, Vec<RemarkView>),
         names: &ValueNames,
     ) -> Top {
         let (by, measure) = self.by;
@@ -254,6 +260,7 @@ impl Question {
             tz: self.zone.to_string(),
             from: self.zone.display(self.range.from),
             to: self.zone.display(self.range.to),
+            seconds,
             total: tables.get(self.direction, Name::ALL).unwrap_or_default().into(),
             rows: rows.into_iter().map(|(name, counters)| self.row(name, counters, names)).collect(),
             rest: Rest { names: rest.len(), counters: unlisted.into() },

@@ -166,7 +166,7 @@ fn the_largest_are_first_and_the_list_adds_up() {
         |name: &str, flows: u64, bytes: u64| json!({"name": name, "bytes": bytes, "pkts": bytes / 100, "flows": flows});
     let expected = json!({
         "sender": SENDER, "prefix": PREFIX, "direction": "in", "field": "srcip", "by": "bytes", "tz": "UTC",
-        "from": "2026-03-01T10:59:00Z", "to": "2026-03-01T11:01:00Z",
+        "from": "2026-03-01T10:59:00Z", "to": "2026-03-01T11:01:00Z", "seconds": 120,
         "total": counters(11, 2100),
         "rows": [row("srcip:192.0.2.3", 4, 900), row("srcip:192.0.2.1", 1, 500)],
         "rest": {"names": 2, "bytes": 700, "pkts": 7, "flows": 6},
@@ -221,10 +221,10 @@ fn a_gap_is_not_zero() {
         "sender": SENDER, "prefix": PREFIX, "name": "srcip:192.0.2.1", "step": "minute", "tz": "UTC",
         "from": "2026-03-01T10:58:00Z", "to": "2026-03-01T11:01:00Z",
         "points": [
-            {"start": "2026-03-01T10:58:00Z", "counters": null},
-            {"start": "2026-03-01T10:59:00Z", "counters":
+            {"start": "2026-03-01T10:58:00Z", "seconds": 60, "counters": null},
+            {"start": "2026-03-01T10:59:00Z", "seconds": 60, "counters":
                 {"in": counters(1, 500), "out": zero, "in:local": zero, "out:local": zero}},
-            {"start": "2026-03-01T11:00:00Z", "counters":
+            {"start": "2026-03-01T11:00:00Z", "seconds": 60, "counters":
                 {"in": zero, "out": zero, "in:local": zero, "out:local": zero}},
         ],
         "remarks": []

@@ -7,6 +7,7 @@
 //! | `ask/stats.rs` | totals of dates |
 //! | `ask/top.rs` | the largest values of a field |
 //! | `ask/series.rs` | one counter over time |
+//! | `ask/rates.rs` | mean rates of counters |
 //! | `ask/billing.rs` | what a prefix used in a month |
 //! | `ask/selfcheck.rs` | whether the ledgers balance |
 //! | `ask/live.rs` | the full-screen live view |
@@ -21,6 +22,7 @@ pub(crate) mod curl;
 pub(crate) mod flows;
 pub(crate) mod live;
 pub(crate) mod networks;
+mod rates;
 pub(crate) mod selfcheck;
 pub(crate) mod senders;
 pub(crate) mod series;
@@ -31,21 +33,52 @@ pub(crate) mod web;
 
 use std::io::Write;
 
-use flow::SenderSelection;
+use flow::{SenderSelection, Timestamp};
 use serde_json::Value;
 
 use crate::client::Client;
 use crate::commands::progress::Waiting;
-use crate::exit_code::Failure;
+use crate::exit_code::{ExitCode, Failure, OrExit};
 use crate::output;
 use crate::table::{Cell, Format, Table, count_of, printable};
 
 /// The time zone of a query.
-#[derive(clap::Args, Debug)]
-struct Zone {
+#[derive(clap::Args, Clone, Debug)]
+pub(super) struct Zone {
     /// Time zone of dates: an IANA name such as Europe/Berlin, or an offset such as +05:30 [default: UTC]
     #[arg(long, env = "NETFLOW_TZ", value_name = "ZONE", allow_hyphen_values = true)]
     tz: Option<String>,
+}
+
+impl Zone {
+    /// What is not about dates is asked without a zone: in the answer, this is the zone of its times, without fractions of
+    /// seconds.
+    pub(super) fn show_times(&self, answer: &mut Value) -> Result<(), Failure> {
+        if let Some(zone) = self.read()? {
+            show_times_in(&zone, answer);
+        }
+        Ok(())
+    }
+
+    /// The zone; `None` if there is none to show times in.
+    fn read(&self) -> Result<Option<accounting::zone::Zone>, Failure> {
+        self.tz.as_deref().map(str::parse).transpose().or_exit(ExitCode::CommandLine)
+    }
+}
+
+fn show_times_in(zone: &accounting::zone::Zone, value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            let is_time = |text: &str| text.len() >= "2026-11-23T05:01:30Z".len() && text.ends_with('Z');
+            let time = Some(&*text).filter(|text| is_time(text)).and_then(|text| zone.time(text, Timestamp::EPOCH).ok());
+            if let Some(time) = time {
+                *text = zone.display_second(time);
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(|value| show_times_in(zone, value)),
+        Value::Object(members) => members.values_mut().for_each(|value| show_times_in(zone, value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
 /// Whether programs get names; people always do.
@@ -164,4 +197,24 @@ pub(super) fn text(value: &Value) -> String {
 pub(super) fn moment(value: &Value) -> String {
     let text = text(value);
     text.split_once('.').map_or(text.clone(), |(seconds, _)| format!("{seconds}Z"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn times_of_an_answer_are_shown_in_a_zone_and_nothing_else_changes() {
+        let mut answer = json!([{"last": "2026-07-01T12:00:00.5Z", "name": "fooZ", "n": 5, "old": null}, "2026-01-01T12:00:00Z"]);
+        let zone = |tz: &str| Zone { tz: Some(tz.to_owned()) };
+        assert!(zone("Berlin").show_times(&mut answer).is_err());
+        zone("Europe/Berlin").show_times(&mut answer).unwrap();
+        let expected = json!([
+            {"last": "2026-07-01T14:00:00+02:00", "name": "fooZ", "n": 5, "old": null}, "2026-01-01T13:00:00+01:00"
+        ]);
+        assert_eq!(answer, expected);
+        assert_eq!(moment(&answer[1]), "2026-01-01T13:00:00+01:00");
+    }
 }

@@ -43,7 +43,7 @@ use answers::{Answers, address_of, by_address};
 use finding::{Bold, Finding};
 use pairing::Pairs;
 
-use super::ask::{moment, number};
+use super::ask::{Zone, moment, number};
 use crate::client::{Client, Connection};
 use crate::color;
 use crate::commands::progress::Waiting;
@@ -73,6 +73,8 @@ pub(crate) struct Arguments {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    zone: Zone,
+    #[command(flatten)]
     connection: Connection,
 }
 
@@ -91,28 +93,31 @@ struct Report {
 
 /// Examines and prints; the exit code is `Findings` when there are any.
 pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
-    let Arguments { router, all, json, connection } = arguments;
+    let Arguments { router, all, json, zone, connection } = arguments;
     let client = Client::new(&connection, config)?;
     let waiting = Waiting::show("examining");
-    let report = examine(&client, config, router.map(flow::canonical))?;
+    let report = examine(&client, config, router.map(flow::canonical), &zone)?;
     drop(waiting);
     output::print(|out| if json { report.write_json(out) } else { report.write(all, out) })?;
     Ok(if report.findings.is_empty() { ExitCode::Success } else { ExitCode::Findings })
 }
 
-fn examine(client: &Client, config: &Config, router: Option<IpAddr>) -> Result<Report, Failure> {
+fn examine(client: &Client, config: &Config, router: Option<IpAddr>, zone: &Zone) -> Result<Report, Failure> {
     let mut report = Report { url: client.url().to_owned(), ..Report::default() };
-    let answers = match Answers::gather(client, config) {
+    let mut answers = match Answers::gather(client, config) {
         Ok(answers) => answers,
         Err(finding) => {
             report.findings.push(finding);
             return Ok(report);
         }
     };
+    answers.show_times(zone)?;
     let here = machine::is_here(client.url());
     report.examine(&answers, (config, here), router, |address| {
         let answer = client.exchange("GET", &format!("/exporters/{address}"), "")?;
-        Ok(serde_json::from_str(&answer.body).ok().filter(|_| answer.status < 300))
+        let mut heard = serde_json::from_str(&answer.body).ok().filter(|_| answer.status < 300);
+        heard.iter_mut().try_for_each(|heard| zone.show_times(heard))?;
+        Ok(heard)
     })?;
     Ok(report)
 }

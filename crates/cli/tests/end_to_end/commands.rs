@@ -50,8 +50,10 @@ fn commands_show_what_was_counted_and_agree_with_each_other() {
     assert_eq!((row[1], row[2]), (&*(flows * 100).to_string(), &*(flows * 2).to_string()));
 
     let shown = run(&collector, &["top", "127.0.0.1", prefix, "--field", "dstip"]);
-    assert!(shown.starts_with("name "), "{shown}");
+    let heading = shown.lines().next().unwrap();
+    assert!(heading.starts_with("name ") && heading.contains(" mean over ") && heading.contains("  share  "), "{shown}");
     assert!(shown.contains("dstip:192.0.2.1") && shown.contains("\ntotal "), "{shown}");
+    assert!(shown.contains("bit/s  100.0 %  "), "{shown}");
 
     // Flows of NetFlow v5 without a protocol count under 0.
     let shown = run(&collector, &["top", "127.0.0.1", prefix, "--field", "proto"]);
@@ -85,7 +87,20 @@ fn commands_show_what_was_counted_and_agree_with_each_other() {
     let counted: u64 = points.iter().filter_map(|point| point["counters"]["in"]["flows"].as_u64()).sum();
     assert_eq!((counted, points.len()), (flows, 25));
     let shown = run(&collector, &["series", "127.0.0.1", prefix]);
-    assert!(shown.contains('█') && shown.contains("\nin "), "{shown}");
+    assert!(shown.contains('█') && shown.contains("\nin ") && shown.contains("bit/s\n"), "{shown}");
+    // Only what is asked for has rates for programs: those of whole seconds of this collector, which runs for less than an hour.
+    let of_unit = |command: &[&str]| {
+        let csv = run(&collector, &[command, &["127.0.0.1", prefix, "--unit", "packets", "--csv"]].concat());
+        let last = |line: &str| line.rsplit(',').next().unwrap().to_owned();
+        let rates: Vec<String> = csv.lines().map(last).collect();
+        assert!(rates[0] == "packets_per_second" && rates[1..].iter().any(|rate| rate.parse::<u64>().is_ok()), "{csv}");
+    };
+    of_unit(&["top"]);
+    of_unit(&["series"]);
+    of_unit(&["series", "--field", "srcip"]);
+    let top: Value = serde_json::from_str(&run(&collector, &["top", "127.0.0.1", prefix, "--json"])).unwrap();
+    // Of the hour of the question, this collector ran in the last minutes only.
+    assert!((1..2000).contains(&top["seconds"].as_u64().unwrap()), "{top}");
 
     let billing = run(&collector, &["billing", "127.0.0.1", prefix]);
     assert!(billing.starts_with("month    direction") && billing.contains("nearest rank"), "{billing}");
@@ -197,6 +212,12 @@ fn commands_take_dates_of_a_time_zone() {
     let (program, url) = (env!("CARGO_BIN_EXE_netflow"), format!("http://{}", collector.serving));
     let set = format!("NETFLOW_URL={url} NETFLOW_TZ=Asia/Tokyo {program} series 127.0.0.1 {prefix} --json");
     assert_eq!(serde_json::from_str::<Value>(&collector.shell(&set)).unwrap()["tz"], "Asia/Tokyo");
+    for command in [&["senders"][..], &["senders", "show", "127.0.0.1"]] {
+        let shown = run(&collector, &[command, &["--tz", "Asia/Kolkata"]].concat());
+        assert!(shown.contains("+05:30 "), "{shown}");
+    }
+    let doctor = collector.command(&["doctor", "--all", "--tz", "Kolkata"]);
+    assert!(doctor.2 == Some(2) && doctor.1.contains("'Kolkata' is not a time zone"), "{doctor:?}");
     let set = run(&collector, &["series", "127.0.0.1", prefix, "--tz", "-03:30", "--json"]);
     assert_eq!(serde_json::from_str::<Value>(&set).unwrap()["tz"], "-03:30");
     let (_, stderr, code) = collector.command(&["top", "127.0.0.1", prefix, "--tz", "Berlin"]);

@@ -60,6 +60,7 @@ fn table(status: &Status, csv: bool) -> Table {
     status.days.iter().for_each(|(day, amount)| push(day.to_string(), amount));
     if !csv {
         push("total".to_owned(), &status.total);
+        table.add_up(0);
     }
     table
 }

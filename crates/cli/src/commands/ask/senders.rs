@@ -11,7 +11,7 @@ use flow::sender_settings::NAMES;
 use flow::{Prefix, SenderName, SenderNameError, Setting, SettingError, Tag, TagError};
 use serde_json::{Value, json};
 
-use super::{ask, moment, number, print, text};
+use super::{Zone, ask, moment, number, print, text};
 use crate::client::{Client, Connection};
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure};
@@ -34,6 +34,9 @@ Examples:
 pub(crate) struct Arguments {
     #[command(subcommand)]
     action: Option<Action>,
+    /// Time zone of times: an IANA name such as Europe/Berlin, or an offset such as +05:30 [default: UTC]
+    #[arg(long, env = "NETFLOW_TZ", value_name = "ZONE", allow_hyphen_values = true, global = true)]
+    tz: Option<String>,
     #[command(flatten)]
     connection: Connection,
 }
@@ -158,7 +161,7 @@ struct Removed {
 pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
     let client = Client::new(&arguments.connection, config)?;
     let shown = Format { json: false, csv: false };
-    let (format, answer) = match arguments.action.unwrap_or(Action::List { format: shown }) {
+    let (format, mut answer) = match arguments.action.unwrap_or(Action::List { format: shown }) {
         Action::List { format } => (format, ask(&client, "GET", "/senders", "")?),
         Action::Show { sender, format } => (format, ask(&client, "GET", &format!("/senders/{sender}"), "")?),
         Action::Add { sender, prefixes } => {
@@ -178,6 +181,9 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
             (shown, ask(&client, "DELETE", &format!("/senders/{sender}"), &body(&prefixes))?)
         }
     };
+    if !format.json {
+        Zone { tz: arguments.tz }.show_times(&mut answer)?;
+    }
     print(format, &answer, table)?;
     Ok(ExitCode::Success)
 }

@@ -7,15 +7,17 @@ use std::io::Write;
 use flow::{PrefixSelection, SenderSelection};
 use serde_json::Value;
 
+use super::rates::{Measured, RateOf};
 use super::{
     Naming, Zone, about, ask, counters, named, number, percent_of_speed, print, print_remarks, print_senders, text,
     value_name,
 };
+use crate::amounts::{self, Unit};
 use crate::client::{Client, Connection, target};
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure};
 use crate::output;
-use crate::table::{Cell, Format, Table, scaled, sparkline};
+use crate::table::{Cell, Format, Table, sparkline};
 
 /// The query.
 #[derive(clap::Args, Debug)]
@@ -23,6 +25,7 @@ use crate::table::{Cell, Format, Table, scaled, sparkline};
 Examples:
   netflow series 192.0.2.1 172.16.1.0/24
   netflow series 192.0.2.1 172.16.1.0/24 --name proto:udp --step minute --from 2026-11-23T05:00Z --to 2026-11-23T06:00Z
+  netflow series 192.0.2.1 172.16.1.0/24 --step minute --last 15m --unit packets
   netflow series 192.0.2.1 172.16.1.0/24 --step month --from 2026-01-01 --csv
   netflow series 192.0.2.1 172.16.1.0/24 --step day --from 2026-11-01 --tz Europe/Berlin
   netflow series tag:edge 172.16.1.0/24 --last 7d
@@ -43,7 +46,7 @@ pub(crate) struct Arguments {
     /// With --field: number of values, 1 to 50 [default: 10]
     #[arg(short, long, value_name = "N", requires = "field")]
     number: Option<u32>,
-    /// With --field: which values are the largest [default: bytes]
+    /// With --field: which values are the largest [default: what --unit measures]
     #[arg(long, requires = "field", value_parser = ["bytes", "pkts", "flows"])]
     by: Option<String>,
     /// With --field: these values instead of the largest, with commas
@@ -65,6 +68,8 @@ pub(crate) struct Arguments {
     #[arg(long, default_value = "hour", value_parser = ["minute", "hour", "day", "month"])]
     step: String,
     #[command(flatten)]
+    rate: RateOf,
+    #[command(flatten)]
     naming: Naming,
     #[command(flatten)]
     zone: Zone,
@@ -79,13 +84,16 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
     let (format, naming) = (arguments.format, arguments.naming);
     let (path, selection) = about("series", &arguments.sender);
     let is_split = arguments.field.is_some();
+    let measured = arguments.rate.measured(arguments.by.as_deref());
+    let by = arguments.by.or_else(|| (is_split && arguments.values.is_none()).then(|| measured.key().to_owned()));
+    let rates = if format.csv { arguments.rate.for_programs() } else { Some(measured) };
     let parameters = [
         selection,
         ("prefix", Some(arguments.prefix.to_string())),
         ("name", Some(arguments.name).filter(|_| !is_split)),
         ("field", arguments.field),
         ("n", arguments.number.map(|number| number.to_string())),
-        ("by", arguments.by),
+        ("by", by),
         ("values", arguments.values),
         ("direction", Some(arguments.direction.join(",")).filter(|directions| !directions.is_empty())),
         ("from", arguments.from),
@@ -98,12 +106,14 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
     let client = Client::new(&arguments.connection, config)?;
     let answer = ask(&client, "GET", &target(&path, &parameters), "")?;
     if is_split {
-        print(format, &answer, |answer| if format.csv { split::rows(answer, naming) } else { split::table(answer) })?;
+        print(format, &answer, |answer| {
+            if format.csv { split::rows(answer, naming, rates) } else { split::table(answer, measured) }
+        })?;
     } else {
-        print(format, &answer, |answer| table(answer, !format.csv))?;
+        print(format, &answer, |answer| if format.csv { rows(answer, rates) } else { table(answer, measured) })?;
         if !format.json && !format.csv {
             output::print(|out| {
-                write!(out, "{}", charts(&answer))?;
+                write!(out, "{}", charts(&answer, measured))?;
                 // A name in the question is shown with its number.
                 if value_name(&answer).is_some() { writeln!(out, "\n{}", named(&answer)) } else { Ok(()) }
             })?;
@@ -123,15 +133,32 @@ fn directions(answer: &Value) -> Vec<&str> {
     all.into_iter().filter(|direction| counted.is_some_and(|counted| counted.contains_key(*direction))).collect()
 }
 
-/// With the share of the speed of the interface, for people.
-fn table(answer: &Value, is_for_people: bool) -> Table {
-    let mut headings = vec!["start", "direction", "bytes", "pkts", "flows"];
+/// For people: mean rates of each step, and the share of the speed of the interface.
+fn table(answer: &Value, measured: Measured) -> Table {
+    let mut headings = vec!["start", "direction", "mean", "bytes", "pkts", "flows"];
     let of_points = answer["points"].as_array().into_iter().flatten();
     let mut counted =
         of_points.filter_map(|point| point["counters"].as_object()).flat_map(|counters| counters.values());
-    let has_speed = is_for_people && counted.any(|of| !of["percentOfSpeed"].is_null());
+    let has_speed = counted.any(|of| !of["percentOfSpeed"].is_null());
     headings.extend(has_speed.then_some("% of speed"));
-    let mut table = Table::new(&headings);
+    steps(answer, &headings, |of, seconds| {
+        let [bytes, packets, flows] = counters(of);
+        let speed = has_speed.then(|| percent_of_speed(of));
+        [measured.cell(of, seconds), bytes, packets, flows].into_iter().chain(speed).collect()
+    })
+}
+
+/// For programs.
+fn rows(answer: &Value, rates: Option<Measured>) -> Table {
+    let headings = ["start", "direction", "bytes", "pkts", "flows"].into_iter().chain(rates.map(Measured::heading));
+    steps(answer, &headings.collect::<Vec<_>>(), |of, seconds| {
+        counters(of).into_iter().chain(rates.map(|measured| measured.cell(of, seconds))).collect()
+    })
+}
+
+/// A row for each step and direction, and for each gap.
+fn steps(answer: &Value, headings: &[&str], cells: impl Fn(&Value, u64) -> Vec<Cell>) -> Table {
+    let mut table = Table::new(headings);
     for point in answer["points"].as_array().into_iter().flatten() {
         let start = text(&point["start"]);
         if point["counters"].is_null() {
@@ -146,24 +173,29 @@ fn table(answer: &Value, is_for_people: bool) -> Table {
             if direction.ends_with("local") && number(&of["flows"]) == 0 {
                 continue;
             }
-            let mut row = vec![Cell::Text(start.clone()), Cell::Text(direction.to_owned())];
-            row.extend(counters(of));
-            row.extend(has_speed.then(|| percent_of_speed(of)));
-            table.push(row);
+            let first = [start.clone(), direction.to_owned()].map(Cell::Text).into_iter();
+            table.push(first.chain(cells(of, number(&point["seconds"]))).collect());
         }
     }
     table
 }
 
-/// A sparkline of the bytes of each direction.
-fn charts(answer: &Value) -> String {
+/// A sparkline of the rates of each direction.
+fn charts(answer: &Value, measured: Measured) -> String {
     let points = answer["points"].as_array().map(Vec::as_slice).unwrap_or_default();
     let mut lines = String::new();
     for direction in directions(answer) {
-        let bytes: Vec<_> = points.iter().map(|point| point["counters"][direction]["bytes"].as_u64()).collect();
-        let peak = bytes.iter().flatten().copied().max().unwrap_or(0);
+        // In thousandths: steps differ in length.
+        let rate = |point: &Value| {
+            let counted = point["counters"][direction][measured.key()].as_u64()?;
+            let unit = Unit { factor: measured.unit(1).factor * 1000, ..measured.unit(number(&point["seconds"])) };
+            Some(u64::try_from(amounts::whole(counted, unit)).unwrap_or(u64::MAX))
+        };
+        let rates: Vec<_> = points.iter().map(rate).collect();
+        let peak = rates.iter().flatten().copied().max().unwrap_or(0);
         if peak > 0 {
-            lines.push_str(&format!("\n{direction:9} {}  peak {}", sparkline(&bytes), scaled(peak, "B")));
+            let peak = amounts::amount(peak, Unit { factor: 1, ..measured.unit(1000) });
+            lines.push_str(&format!("\n{direction:9} {}  peak {peak}", sparkline(&rates)));
         }
     }
     if !lines.is_empty() {

@@ -8,10 +8,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
 use anyhow::anyhow;
+use flow::Timestamp;
 use serde_json::Value;
 
 use super::super::interrupt::Interrupt;
-use super::Naming;
+use super::{Naming, Zone};
 use crate::client::{Client, Connection, target};
 use crate::color;
 use crate::config::Config;
@@ -46,6 +47,8 @@ pub(crate) struct Arguments {
     json: bool,
     #[command(flatten)]
     naming: Naming,
+    #[command(flatten)]
+    zone: Zone,
     /// A filter, such as: src net 10.0.0.0/8 and not port 53
     filter: Vec<String>,
     #[command(flatten)]
@@ -59,7 +62,7 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// Prints flows until the limit, a signal or the end of the collector.
 pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
-    let Arguments { exporter, count, json, naming, filter, connection } = arguments;
+    let Arguments { exporter, count, json, naming, zone, filter, connection } = arguments;
     let filter = Some(filter.join(" ")).filter(|filter| !filter.is_empty());
     // People read lines.
     let names = (naming.names || !json).then(|| "1".to_owned());
@@ -80,6 +83,7 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
     let mut shown = Shown {
         out: Output::new(),
         layout: (!json).then(|| Layout::new(color::is_wanted(&io::stdout()))),
+        zone: zone.read()?,
         flows: 0,
         dropped: 0,
         limit: count.unwrap_or(u64::MAX),
@@ -99,6 +103,8 @@ struct Shown {
     out: Output,
     /// `None` to print JSON.
     layout: Option<Layout>,
+    /// Of the times in lines; `None` for UTC.
+    zone: Option<accounting::zone::Zone>,
     flows: u64,
     dropped: u64,
     limit: u64,
@@ -131,7 +137,7 @@ impl Shown {
     }
 
     fn show(&mut self, line: &str) -> io::Result<()> {
-        let Ok(value) = serde_json::from_str::<Value>(line) else { return Ok(()) };
+        let Ok(mut value) = serde_json::from_str::<Value>(line) else { return Ok(()) };
         match value["dropped"].as_u64() {
             Some(dropped) if dropped == self.dropped => return Ok(()),
             Some(dropped) => self.dropped = dropped,
@@ -139,7 +145,14 @@ impl Shown {
         }
         match &mut self.layout {
             None => writeln!(self.out, "{line}"),
-            Some(layout) => self.out.write_all(layout.lines(&value).as_bytes()),
+            Some(layout) => {
+                let received = value["received"].as_str().zip(self.zone.as_ref());
+                let received = received.and_then(|(time, zone)| Some(zone.display_time(zone.time(time, Timestamp::EPOCH).ok()?)));
+                if let Some(received) = received {
+                    value["received"] = received.into();
+                }
+                self.out.write_all(layout.lines(&value).as_bytes())
+            }
         }
     }
 }

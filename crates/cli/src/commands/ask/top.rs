@@ -5,6 +5,7 @@ use clap::builder::PossibleValuesParser;
 use flow::{PrefixSelection, SenderSelection};
 use serde_json::Value;
 
+use super::rates::{Measured, RateOf};
 use super::{
     Naming, Zone, about, ask, counters, named, number, percent_of_speed, print, print_remarks, print_senders, text,
     value_name,
@@ -12,7 +13,7 @@ use super::{
 use crate::client::{Client, Connection, target};
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure};
-use crate::table::{Cell, Format, Table};
+use crate::table::{Cell, Format, Table, duration};
 
 /// The query.
 #[derive(clap::Args, Debug)]
@@ -20,6 +21,7 @@ use crate::table::{Cell, Format, Table};
 Examples:
   netflow top 192.0.2.1 172.16.1.0/24
   netflow top 192.0.2.1 172.16.1.0/24 --field dstport --direction out --by flows -n 5
+  netflow top 192.0.2.1 172.16.1.0/24 --unit packets --last 15m
   netflow top 192.0.2.1 172.16.1.0/24 --from 2026-11-23 --to 2026-11-24 --csv
   netflow top 192.0.2.1 172.16.1.0/24 --from 'yesterday 14:00' --to 'yesterday 15:00' --tz Europe/Berlin
   netflow top all 172.16.1.0/24 --field srcas --last 1d
@@ -48,9 +50,11 @@ pub(crate) struct Arguments {
     /// Number of rows, 1 to 1000
     #[arg(short, long, default_value_t = 20, value_name = "N")]
     number: u32,
-    /// Sort by
-    #[arg(long, default_value = "bytes", value_parser = ["bytes", "pkts", "flows"])]
-    by: String,
+    /// Sort by [default: what --unit measures]
+    #[arg(long, value_parser = ["bytes", "pkts", "flows"])]
+    by: Option<String>,
+    #[command(flatten)]
+    rate: RateOf,
     #[command(flatten)]
     naming: Naming,
     #[command(flatten)]
@@ -68,9 +72,25 @@ fn fields() -> PossibleValuesParser {
 
 /// Queries and prints.
 pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
-    let Arguments { sender, prefix, field, direction, from, to, last, number, by, naming, zone, format, connection } =
-        arguments;
+    let Arguments {
+        sender,
+        prefix,
+        field,
+        direction,
+        from,
+        to,
+        last,
+        number,
+        by,
+        rate,
+        naming,
+        zone,
+        format,
+        connection,
+    } = arguments;
     let (path, selection) = about("top", &sender);
+    let measured = rate.measured(by.as_deref());
+    let by = by.unwrap_or_else(|| measured.key().to_owned());
     let parameters = [
         selection,
         ("prefix", Some(prefix.to_string())),
@@ -86,20 +106,23 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
     ];
     let client = Client::new(&connection, config)?;
     let answer = ask(&client, "GET", &target(&path, &parameters), "")?;
-    print(format, &answer, |answer| if format.csv { rows(answer, naming) } else { table(answer) })?;
+    let rates = rate.for_programs();
+    print(format, &answer, |answer| if format.csv { rows(answer, naming, rates) } else { table(answer, measured) })?;
     print_senders(format, &answer)?;
     print_remarks(format, &answer)?;
     Ok(ExitCode::Success)
 }
 
-/// For people: the rows add up to the total.
-fn table(answer: &Value) -> Table {
-    let mut headings = vec!["name", "bytes", "pkts", "flows"];
+/// For people: the rows add up to the total, also as they are rounded.
+fn table(answer: &Value, measured: Measured) -> Table {
+    let seconds = number(&answer["seconds"]);
+    let mean = format!("mean over {}", duration(seconds));
+    let mut headings = vec!["name", mean.as_str(), "share", "bytes", "pkts", "flows"];
     let has_speed = answer["rows"].as_array().into_iter().flatten().any(|row| !row["percentOfSpeed"].is_null());
     headings.extend(has_speed.then_some("% of speed"));
     let mut table = Table::new(&headings);
     let mut push = |name: String, of: &Value| {
-        let mut row = vec![Cell::Text(name)];
+        let mut row = vec![Cell::Text(name), measured.cell(of, seconds), Cell::Share(number(&of[measured.key()]))];
         row.extend(counters(of));
         row.extend(has_speed.then(|| percent_of_speed(of)));
         table.push(row);
@@ -113,17 +136,20 @@ fn table(answer: &Value) -> Table {
         push("other".to_owned(), &answer["other"]);
     }
     push("total".to_owned(), &answer["total"]);
+    table.add_up(0);
     table
 }
 
 /// For programs: the rows alone.
-fn rows(answer: &Value, naming: Naming) -> Table {
+fn rows(answer: &Value, naming: Naming, rates: Option<Measured>) -> Table {
     let headings = ["name", "value_name", "bytes", "pkts", "flows"];
     let has_heading = |heading: &&str| naming.names || *heading != "value_name";
-    let mut table = Table::new(&headings.into_iter().filter(has_heading).collect::<Vec<_>>());
+    let headings = headings.into_iter().filter(has_heading).chain(rates.map(Measured::heading));
+    let mut table = Table::new(&headings.collect::<Vec<_>>());
     for of in answer["rows"].as_array().into_iter().flatten() {
         let value = naming.names.then(|| Cell::Text(value_name(of).unwrap_or_default().to_owned()));
-        table.push([Cell::Text(text(&of["name"]))].into_iter().chain(value).chain(counters(of)).collect());
+        let rate = rates.map(|measured| measured.cell(of, number(&answer["seconds"])));
+        table.push([Cell::Text(text(&of["name"]))].into_iter().chain(value).chain(counters(of)).chain(rate).collect());
     }
     table
 }

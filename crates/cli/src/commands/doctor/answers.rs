@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::finding::Finding;
 use super::machine;
 use crate::client::{Answer, Client};
+use crate::commands::ask::Zone;
 use crate::config::Config;
 use crate::exit_code::Failure;
 use crate::table::duration;
@@ -36,6 +37,13 @@ impl Answers {
             _ => None,
         };
         Ok(Self { status, senders, exporters: list("/exporters")?, unknown: list("/unknown")? })
+    }
+
+    /// Shows their times in a zone.
+    pub(super) fn show_times(&mut self, zone: &Zone) -> Result<(), Failure> {
+        let lists = [self.senders.as_mut(), Some(&mut self.exporters), Some(&mut self.unknown)];
+        let values = lists.into_iter().flatten().flatten();
+        values.chain([&mut self.status]).try_for_each(|value| zone.show_times(value))
     }
 
     /// The listen addresses for datagrams.

@@ -176,6 +176,9 @@ impl Grid {
             };
             table.push(columns().map(cell).collect());
         }
+        if !last.is_empty() {
+            table.add_up(0);
+        }
         table
     }
 

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::super::{named, number, text};
 use super::answers::{Answers, TOP};
 use super::state::{Sort, State, arrivals, sum};
+use crate::amounts::{Unit, amount};
 use crate::table::{count_of, duration, grouped, scaled, sparkline};
 
 const KEYS_OF_LIST: &str = "q quit  ↑↓ select  enter open  s sort  / filter  p pause  ? help";
@@ -283,7 +284,7 @@ fn largest<'t>(answers: &Answers, field: &'t str, direction: &'t str) -> Table<'
     let counters = |name: String, of: &Value| {
         Row::new([
             Cell::from(name),
-            right(scaled(number(&of["bytes"]) * 8 / TOP.as_secs(), "bit/s")),
+            right(amount(number(&of["bytes"]), Unit { factor: 8, divisor: TOP.as_secs(), ..Unit::whole("bit/s") })),
             right(scaled(number(&of["bytes"]), "B")),
             right(grouped(number(&of["pkts"]))),
             right(grouped(number(&of["flows"]))),

@@ -110,9 +110,11 @@ const TCP: u64 = 6;
 
 /// `12:34:56.789` of a time of RFC 3339.
 fn time(received: &str) -> String {
-    let clock = received.split_once('T').map_or(received, |(_, clock)| clock).trim_end_matches('Z');
-    let (seconds, fraction) = clock.split_once('.').unwrap_or((clock, ""));
-    let milliseconds: String = fraction.chars().chain("000".chars()).take(3).collect();
+    const SECONDS: usize = "12:34:56".len();
+    let clock = received.split_once('T').map_or(received, |(_, clock)| clock);
+    let (seconds, rest) = clock.split_at_checked(SECONDS).unwrap_or((clock, ""));
+    let fraction = rest.strip_prefix('.').unwrap_or_default().chars().take_while(char::is_ascii_digit);
+    let milliseconds: String = fraction.chain("000".chars()).take(3).collect();
     format!("{seconds}.{milliseconds}")
 }
 
