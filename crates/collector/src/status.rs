@@ -1,4 +1,4 @@
-//! The counts of shards and flusher, and the status line.
+//! The counts of shards and flusher, and their sums.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};

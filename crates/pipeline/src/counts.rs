@@ -1,4 +1,4 @@
-//! The fates of datagrams and flows as numbers that add up, and the status line of the log.
+//! The fates of datagrams and flows as numbers that add up, and the sums that end the log.
 
 use std::fmt;
 
@@ -106,7 +106,7 @@ impl Counts {
     }
 }
 
-/// The status line of the log, with the names of `/status` and `/metrics`.
+/// The sums that end the log of a run, with the names of `/status` and `/metrics`.
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let datagrams = |fate: DatagramFate| (fate.name(), self.datagrams[fate]);

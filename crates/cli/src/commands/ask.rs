@@ -70,7 +70,8 @@ fn show_times_in(zone: &accounting::zone::Zone, value: &mut Value) {
     match value {
         Value::String(text) => {
             let is_time = |text: &str| text.len() >= "2026-11-23T05:01:30Z".len() && text.ends_with('Z');
-            let time = Some(&*text).filter(|text| is_time(text)).and_then(|text| zone.time(text, Timestamp::EPOCH).ok());
+            let time =
+                Some(&*text).filter(|text| is_time(text)).and_then(|text| zone.time(text, Timestamp::EPOCH).ok());
             if let Some(time) = time {
                 *text = zone.display_second(time);
             }
@@ -207,7 +208,8 @@ mod tests {
 
     #[test]
     fn times_of_an_answer_are_shown_in_a_zone_and_nothing_else_changes() {
-        let mut answer = json!([{"last": "2026-07-01T12:00:00.5Z", "name": "fooZ", "n": 5, "old": null}, "2026-01-01T12:00:00Z"]);
+        let mut answer =
+            json!([{"last": "2026-07-01T12:00:00.5Z", "name": "fooZ", "n": 5, "old": null}, "2026-01-01T12:00:00Z"]);
         let zone = |tz: &str| Zone { tz: Some(tz.to_owned()) };
         assert!(zone("Berlin").show_times(&mut answer).is_err());
         zone("Europe/Berlin").show_times(&mut answer).unwrap();

@@ -51,7 +51,10 @@ fn commands_show_what_was_counted_and_agree_with_each_other() {
 
     let shown = run(&collector, &["top", "127.0.0.1", prefix, "--field", "dstip"]);
     let heading = shown.lines().next().unwrap();
-    assert!(heading.starts_with("name ") && heading.contains(" mean over ") && heading.contains("  share  "), "{shown}");
+    assert!(
+        heading.starts_with("name ") && heading.contains(" mean over ") && heading.contains("  share  "),
+        "{shown}"
+    );
     assert!(shown.contains("dstip:192.0.2.1") && shown.contains("\ntotal "), "{shown}");
     assert!(shown.contains("bit/s  100.0 %  "), "{shown}");
 

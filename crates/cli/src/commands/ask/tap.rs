@@ -147,7 +147,8 @@ impl Shown {
             None => writeln!(self.out, "{line}"),
             Some(layout) => {
                 let received = value["received"].as_str().zip(self.zone.as_ref());
-                let received = received.and_then(|(time, zone)| Some(zone.display_time(zone.time(time, Timestamp::EPOCH).ok()?)));
+                let received =
+                    received.and_then(|(time, zone)| Some(zone.display_time(zone.time(time, Timestamp::EPOCH).ok()?)));
                 if let Some(received) = received {
                     value["received"] = received.into();
                 }

@@ -16,10 +16,12 @@ const TOTAL: &str = "total";
 pub(super) fn table(answer: &Value, measured: Measured) -> Table {
     let points = answer["points"].as_array().into_iter().flatten();
     // A mean of the steps that were counted.
-    let seconds = points.filter(|point| !point["counters"].is_null()).map(|point| number(&point["seconds"])).sum::<u64>();
+    let seconds =
+        points.filter(|point| !point["counters"].is_null()).map(|point| number(&point["seconds"])).sum::<u64>();
     let mean = format!("mean over {}", duration(seconds));
     let over_time = format!("{} over time", measured.unit(1).name);
-    let mut table = Table::new(&["name", "direction", mean.as_str(), "share", "bytes", "pkts", "flows", over_time.as_str()]);
+    let mut table =
+        Table::new(&["name", "direction", mean.as_str(), "share", "bytes", "pkts", "flows", over_time.as_str()]);
     let rows = answer["rows"].as_array().map(Vec::as_slice).unwrap_or_default();
     for direction in directions(answer) {
         let first = table.len();
