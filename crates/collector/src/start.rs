@@ -149,12 +149,11 @@ pub async fn start(
     let configured = Configured { receiving, spool_limit: spool_limit.clone(), is_multiplied: rules.scale_samples };
     let view = CollectorView::new(configured, &status, &exporters, &taps, journal.clone(), pulses.clone());
     let view = Arc::new(view.naming(networks, names).monitoring(monitoring.shown()));
-    let sampling = tokio::spawn(Arc::clone(&view).keep_sampling());
     Ok(Collector {
         status,
         exporters,
         taps,
-        view,
+        view: Arc::clone(&view),
         settings,
         places,
         admitted,
@@ -173,7 +172,7 @@ pub async fn start(
         flusher,
         readers: Readers::default(),
         superseded,
-        tasks: vec![admission, sampling],
+        tasks: vec![admission, tokio::spawn(view.keep_sampling())],
     })
 }
 

@@ -205,7 +205,7 @@ pub(crate) const KEYS: &[Key] = &[
     live("http.trustedProxies", |config| ValueKind::Prefixes(&mut config.http.trusted_proxies),
         "Networks of proxies that log the users of the web interface in: a request from there with the header Remote-User has the rights of the key of that name in admin.keysFile. Such a proxy must remove this header, and X-Forwarded-Proto, from what its clients send."),
     live("metrics.prefixes", |config| ValueKind::Count(&mut config.metrics.prefixes, 0..=10_000),
-        "The most monitored prefixes, over all routers, for which /metrics has counters of bytes, packets and flows: each has 12 time series. Beyond it none has, and the log and netflow doctor report it; 0 turns them off."),
+        "The most monitored prefixes, over all routers, for which /metrics has counters of bytes, packets and flows: each has 13 time series. Beyond it none has, and the log and netflow doctor report it; 0 turns them off."),
     live("metrics.names", |config| ValueKind::Switch(&mut config.metrics.names),
         "Whether these counters also have what the router and the network are called, and whose network it is, as labels router_name, network and customer. Each change of a name begins other time series."),
     live("netflow.listen", |config| ValueKind::Addresses(&mut config.netflow.listen),

@@ -89,7 +89,7 @@ fn prefix_counters(answers: &Answers) -> Option<Finding> {
     (limit > 0.0 && monitored > limit).then(|| {
         Finding::new("prefix_counters_off", what)
             .evidence("a prefix that several routers monitor counts once for each of them")
-            .evidence(format!("{monitored:.0} prefixes would be {:.0} time series of Prometheus", 12.0 * monitored))
+            .evidence(format!("{monitored:.0} prefixes would be {:.0} time series of Prometheus", 13.0 * monitored))
             .run("netflow config | grep -A 2 metrics  # raise metrics.prefixes in the configuration file, and reload")
             .run("# or set metrics.prefixes = 0, if Prometheus does not need them")
     })
