@@ -2,7 +2,7 @@
 //! should, and only then. `end_to_end/prometheus.rs` runs them on what a collector exports; `end_to_end/metrics.rs` proves that it
 //! exports every metric that the alerts use.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a helper of a test fails the test")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a helper of a test fails the test")]
 
 mod dashboard;
 

@@ -26,6 +26,9 @@ const RATE_INTERVAL: &str = "1m";
 /// One counter by router, prefix and direction.
 type Totals = BTreeMap<[String; 3], u64>;
 
+/// How one counter is read.
+type Counter = fn(&Counters) -> u64;
+
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
@@ -235,12 +238,12 @@ fn prometheus_has_the_exact_totals_and_data_for_every_rule_and_panel() {
         assert!(rule["name"] == "NetflowPrefixAboveLimit" || rule["state"] != "firing", "{rule:#}");
     }
     let sent = load.stop();
-    let sent = |counter: fn(&Counters) -> u64| -> Totals {
+    let sent = |counter: Counter| -> Totals {
         let of_all = sent.iter().filter(|((.., name), _)| name == "all");
         let key = |prefix: &str, direction: &str| ["127.0.0.1", prefix, direction].map(str::to_owned);
         of_all.map(|((prefix, direction, _), counters)| (key(prefix, direction), counter(counters))).collect()
     };
-    let counters: [(&str, &str, fn(&Counters) -> u64); 3] =
+    let counters: [(&str, &str, Counter); 3] =
         [("bytes", "bytes", |it| it.bytes), ("packets", "pkts", |it| it.packets), ("flows", "flows", |it| it.flows)];
     for (metric, key, counter) in counters {
         let sent = sent(counter);
