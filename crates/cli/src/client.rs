@@ -1,10 +1,12 @@
 //! The client of the REST interface: its address, keys, and errors. Requests are signed with version 2. Keys come from the
 //! environment, a file or the configuration, never from the command line, where other users could see them.
 
+mod encryption;
+mod reasons;
+
 use std::env;
 use std::io::{self, BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, anyhow, bail};
@@ -12,7 +14,6 @@ use serde_json::Value;
 use ureq::Agent;
 use ureq::http::Request;
 use ureq::http::request::Builder;
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use crate::config::{Config, Secret};
 use crate::exit_code::{ExitCode, Failure, OrExit};
@@ -22,12 +23,12 @@ use crate::keys;
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Connection {
     /// URL of the collector [default: http.listen of the configuration]
-    #[arg(long, env = "NETFLOW_URL", value_name = "URL", global = true, help_heading = "Connection")]
+    #[arg(long, env = "NETFLOW_URL", value_name = "URL", value_parser = reasons::url, global = true, help_heading = "Connection")]
     url: Option<String>,
     /// File with authKey and signKey [default: NETFLOW_AUTH_KEY and NETFLOW_SIGN_KEY, else the configuration]
     #[arg(long, env = "NETFLOW_KEYS", value_name = "FILE", global = true, help_heading = "Connection")]
     keys: Option<PathBuf>,
-    /// CA certificate, a PEM file [default: the system trust store]
+    /// Certificate of the authority, or of the collector if it signed itself: a PEM file [default: the system trust store]
     #[arg(long, env = "NETFLOW_CA", value_name = "FILE", global = true, help_heading = "Connection")]
     ca: Option<PathBuf>,
 }
@@ -63,16 +64,18 @@ impl Client {
     pub(crate) fn new(connection: &Connection, config: &Config) -> Result<Self, Failure> {
         let (auth_key, sign_key) = keys_of(connection, config).or_exit(ExitCode::Config)?;
         let url = match &connection.url {
-            Some(url) => url.trim_end_matches('/').to_owned(),
+            Some(url) => url.clone(),
             None => config.url(),
         };
-        let mut settings =
+        let settings =
             Agent::config_builder().timeout_global(Some(TIMEOUT)).http_status_as_error(false).max_redirects(0);
-        settings = settings.allow_non_standard_methods(true).user_agent(concat!("netflow/", env!("CARGO_PKG_VERSION")));
-        if url.starts_with("https:") {
-            settings = settings.tls_config(tls(connection.ca.as_deref()).or_exit(ExitCode::Config)?);
-        }
-        Ok(Self { agent: settings.build().into(), url, auth_key, sign_key })
+        let settings = settings.allow_non_standard_methods(true);
+        let settings = settings.user_agent(concat!("netflow/", env!("CARGO_PKG_VERSION"))).build();
+        let agent = match url.starts_with("https:") {
+            true => encryption::agent(settings, connection.ca.as_deref()).or_exit(ExitCode::Config)?,
+            false => settings.into(),
+        };
+        Ok(Self { agent, url, auth_key, sign_key })
     }
 
     /// The URL of the collector.
@@ -97,7 +100,7 @@ impl Client {
         let request = request.or_exit(ExitCode::Failure)?;
         let request = self.agent.configure_request(request).timeout_global(None).timeout_recv_response(Some(TIMEOUT));
         let response = self.agent.run(request.build());
-        let mut response = response.with_context(|| self.unreachable()).or_exit(ExitCode::Unreachable)?;
+        let mut response = response.map_err(|error| self.unreachable(error)).or_exit(ExitCode::Unreachable)?;
         let status = response.status().as_u16();
         if status >= 300 {
             let content = response.body_mut().read_to_string();
@@ -108,21 +111,24 @@ impl Client {
 
     fn try_exchange(&self, method: &str, target: &str, body: &str) -> anyhow::Result<Answer> {
         let request = self.signed(method, target, body)?;
-        let unreachable = || self.unreachable();
         let response = if body.is_empty() {
-            self.agent.run(request.body(()).with_context(unreachable)?)
+            self.agent.run(request.body(())?)
         } else {
-            self.agent.run(request.body(body.as_bytes()).with_context(unreachable)?)
+            self.agent.run(request.body(body.as_bytes())?)
         };
-        let mut response = response.with_context(unreachable)?;
+        let mut response = response.map_err(|error| self.unreachable(error))?;
         let status = response.status().as_u16();
         let date = response.headers().get("date").and_then(|date| date.to_str().ok()).map(str::to_owned);
         let content = response.body_mut().with_config().limit(ANSWER_LIMIT_BYTES).read_to_string();
-        Ok(Answer { status, date, body: content.with_context(unreachable)? })
+        Ok(Answer { status, date, body: content.map_err(|error| self.unreachable(error))? })
     }
 
-    fn unreachable(&self) -> String {
-        format!("cannot reach the collector at {}", self.url)
+    fn unreachable(&self, error: ureq::Error) -> anyhow::Error {
+        let what = format!("cannot reach the collector at {}", self.url);
+        match reasons::of_connection(&error) {
+            Some(reason) => anyhow!("{what}: {reason}"),
+            None => anyhow::Error::new(error).context(what),
+        }
     }
 
     /// A signed request without its body.
@@ -174,7 +180,8 @@ impl Answer {
         }
         let body = serde_json::from_str::<Value>(&self.body).ok();
         let reason = body.as_ref().and_then(|body| body.get("message")?.as_str());
-        let error = anyhow!("the collector refuses ({}): {}", self.status, reason.unwrap_or("no reason given"));
+        let reason = reasons::of_refusal(reason.unwrap_or("no reason given"));
+        let error = anyhow!("the collector refuses ({}): {reason}", self.status);
         let code = if self.status >= 500 { ExitCode::Unreachable } else { ExitCode::Refused };
         Err(Failure::new(code, error))
     }
@@ -221,29 +228,6 @@ fn keys_of(connection: &Connection, config: &Config) -> anyhow::Result<(Secret, 
          configuration of the collector (no keys in its dataDir {})",
         config.data_dir.display()
     )
-}
-
-fn tls(authority: Option<&Path>) -> anyhow::Result<TlsConfig> {
-    let certificates: Vec<Certificate<'static>> = match authority {
-        Some(path) => {
-            let pem = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-            let items: Vec<_> = parse_pem(&pem)
-                .collect::<Result<_, _>>()
-                .with_context(|| format!("{} is not a valid PEM file", path.display()))?;
-            let certificate =
-                |item| if let PemItem::Certificate(certificate) = item { Some(certificate) } else { None };
-            items.into_iter().filter_map(certificate).collect()
-        }
-        None => rustls_native_certs::load_native_certs()
-            .certs
-            .iter()
-            .map(|certificate| Certificate::from_der(certificate).to_owned())
-            .collect(),
-    };
-    Ok(TlsConfig::builder()
-        .root_certs(RootCerts::Specific(Arc::new(certificates)))
-        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .build())
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use crate::collector::{Collector, PATIENCE};
+use crate::documents::lines;
 use crate::reloads::free_tcp;
 
 const KEYS: &str = "authKey = \"auth\"\nsignKey = \"sign\"";
@@ -88,6 +89,72 @@ fn curl_and_our_client_use_tls_and_trust_only_the_authority() {
     assert_eq!(code, Some(8), "{stderr}");
 }
 
+/// A collector with a certificate that this line makes.
+fn encrypted_by(line: &str) -> (Collector, tempfile::TempDir) {
+    let certificates = tempfile::tempdir().unwrap();
+    let output = Command::new("sh").args(["-euc", line]).current_dir(certificates.path()).output().unwrap();
+    assert!(output.status.success(), "{line}\n{}", text(&output.stderr));
+    let collector = Collector::start_configured(&settings(certificates.path(), free_tcp()));
+    fs::copy(certificates.path().join("certificate.pem"), collector.path().join("ca.pem")).unwrap();
+    (collector, certificates)
+}
+
+#[test]
+fn a_certificate_that_signed_itself_as_operations_md_makes_it_is_trusted_by_ca_alone() {
+    let line = lines("operations.md").into_iter().find(|line| line.starts_with("openssl req -x509")).unwrap();
+    let here = line.replace("collector.example.net", "localhost").replace("192.0.2.10", "127.0.0.1");
+    assert_ne!(line, here);
+    let (collector, _certificates) = encrypted_by(&here);
+    let port = collector.serving.port();
+    let [by_name, by_address] = ["localhost", "127.0.0.1"].map(|host| format!("https://{host}:{port}"));
+    for url in [&by_name, &by_address] {
+        let (stderr, code) = senders(&collector, url, Some("ca.pem"));
+        assert_eq!(code, Some(0), "{stderr}");
+        let output = curl(&collector, &["--cacert", "ca.pem", &format!("{url}/healthz")]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+    }
+    let (stderr, code) = senders(&collector, &by_name, None);
+    assert!(code == Some(8) && stderr.contains("use --ca FILE with the certificate of the authority, or"), "{stderr}");
+
+    // Another one with the same names is not trusted.
+    let other = tempfile::tempdir().unwrap();
+    let made = Command::new("sh").args(["-euc", &here]).current_dir(other.path()).output().unwrap();
+    assert!(made.status.success());
+    let another = other.path().join("certificate.pem");
+    let (stderr, code) = senders(&collector, &by_name, another.to_str());
+    assert!(code == Some(8) && stderr.contains("no authority that is trusted here"), "{stderr}");
+    let (stderr, code) = senders(&collector, &by_name, other.path().join("key.pem").to_str());
+    assert!(code == Some(3) && stderr.contains("key.pem contains no PEM certificate"), "{stderr}");
+    collector.terminate();
+}
+
+#[test]
+fn a_certificate_without_alternative_names_is_trusted_for_its_common_name() {
+    let make =
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 365 -subj /CN=127.0.0.1 -keyout key.pem -out certificate.pem";
+    let (collector, certificates) = encrypted_by(make);
+    let [by_name, by_address] =
+        ["localhost", "127.0.0.1"].map(|host| format!("https://{host}:{}", collector.serving.port()));
+    let (stderr, code) = senders(&collector, &by_address, Some("ca.pem"));
+    assert_eq!(code, Some(0), "{stderr}");
+    let (stderr, code) = senders(&collector, &by_name, Some("ca.pem"));
+    assert!(code == Some(8) && stderr.contains("its certificate is for another name"), "{stderr}");
+
+    let renew = |make: &str| {
+        assert!(Command::new("sh").args(["-euc", make]).current_dir(certificates.path()).status().unwrap().success());
+        collector.reload(&settings(certificates.path(), collector.serving));
+        fs::copy(certificates.path().join("certificate.pem"), collector.path().join("ca.pem")).unwrap();
+        senders(&collector, &by_address, Some("ca.pem"))
+    };
+    let (stderr, code) = renew(&format!("faketime '-400 days' {make}"));
+    assert!(code == Some(8) && stderr.contains("its certificate has expired: renew it"), "{stderr}");
+    // Alternative names replace the common one.
+    let (stderr, code) = renew(&format!("{make} -addext subjectAltName=DNS:localhost"));
+    assert!(code == Some(8) && stderr.contains("its certificate is for another name"), "{stderr}");
+    let (stderr, code) = renew(make);
+    assert_eq!(code, Some(0), "{stderr}");
+}
+
 #[test]
 fn plain_http_to_a_tls_port_is_an_error_that_names_https() {
     let (collector, _certificates) = encrypted();
@@ -97,6 +164,14 @@ fn plain_http_to_a_tls_port_is_an_error_that_names_https() {
     assert!(stderr.ends_with("400") && stderr.contains("use https:// instead of http://"), "{stderr}");
     let (stderr, code) = senders(&collector, &url, None);
     assert!(code == Some(9) && stderr.contains("use https:// instead of http://"), "{stderr}");
+}
+
+#[test]
+fn https_to_a_plain_port_is_an_error_that_names_http() {
+    let collector = Collector::start();
+    let (stderr, code) = senders(&collector, &format!("https://{}", collector.serving), None);
+    assert!(code == Some(8) && stderr.contains("it has no certificate: use http:// instead of https://"), "{stderr}");
+    collector.terminate();
 }
 
 /// The serial number of the certificate that a new connection gets.
