@@ -1,5 +1,7 @@
 //! `/senders`: the registered senders and their monitored prefixes.
 
+mod coverings;
+
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -46,6 +48,10 @@ pub(crate) struct SenderView {
     /// Where the configuration states it; absent if requests can change it.
     #[serde(skip_serializing_if = "Option::is_none")]
     configuration: Option<String>,
+    /// In answers to PUT: which of the prefixes in the request make traffic local, as they cover others or are covered; absent
+    /// without any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
 }
 
 /// The settings of a sender that are not at their defaults.
@@ -118,6 +124,7 @@ impl SenderView {
             tags: sender.tags.iter().map(ToString::to_string).collect(),
             accepted: sender.by == RegisteredBy::Acceptance,
             configuration: api.stated.place_of_sender(sender.address).map(str::to_owned),
+            warnings: Vec::new(),
         }
     }
 }
@@ -179,6 +186,7 @@ pub(crate) async fn add(
     }
     changeable(&api, address)?;
     let Change { prefixes, settings, tags, name } = read_change(&body)?;
+    let added = prefixes.clone();
     change(&api, move |store| async move {
         store.add_prefixes(address, &prefixes).await?;
         if !settings.is_empty() {
@@ -193,7 +201,9 @@ pub(crate) async fn add(
         registered_by_request(store.as_ref(), address).await
     })
     .await?;
-    stored(&api, address, &Naming::NONE).await
+    let Json(mut sender) = stored(&api, address, &Naming::NONE).await?;
+    sender.warnings = coverings::warnings(&api, address, &added).await?;
+    Ok(Json(sender))
 }
 
 /// The result of a removal.

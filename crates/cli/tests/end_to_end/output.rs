@@ -46,7 +46,8 @@ const CALLS: &[(&str, &[&str])] = &[
     // Nothing, of the standard input.
     ("senders import", &["-"]),
     ("senders list", &[]),
-    ("senders remove", &["127.0.0.9", "192.0.2.0/24"]),
+    // Refused, because it is not there.
+    ("senders remove", &["127.0.0.9", "198.51.100.0/24"]),
     ("senders set", &["127.0.0.9", "samplingRate=announced"]),
     ("senders show", &["127.0.0.1"]),
     ("series", &["127.0.0.1", "192.0.2.0/24"]),
@@ -197,8 +198,9 @@ fn a_full_disk_is_an_error_of_every_command_that_prints() {
         assert_eq!(full.code, Some(1), "{name}: {full:?}");
         assert!(full.errors.contains("netflow: cannot write to standard output: No space left"), "{name}: {full:?}");
     });
-    // All but live, which wants a terminal, restore and networks remove, which are refused, package-files and the wrong command.
-    assert_eq!(printing, CALLS.len() + MORE_CALLS.len() - 5);
+    // All but live, which wants a terminal, restore, networks remove and senders remove, which are refused, package-files and
+    // the wrong command.
+    assert_eq!(printing, CALLS.len() + MORE_CALLS.len() - 6);
 }
 
 #[test]

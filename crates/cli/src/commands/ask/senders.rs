@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use anyhow::bail;
 use clap::Subcommand;
 use flow::sender_settings::NAMES;
 use flow::{Prefix, SenderName, SenderNameError, Setting, SettingError, Tag, TagError};
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 use super::{Zone, ask, moment, number, print, text};
 use crate::client::{Client, Connection};
 use crate::config::Config;
-use crate::exit_code::{ExitCode, Failure};
+use crate::exit_code::{ExitCode, Failure, OrExit};
 use crate::output;
 use crate::table::{Cell, Format, Table};
 
@@ -178,14 +179,37 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
             return Ok(ExitCode::Success);
         }
         Action::Remove { sender, what: Removed { prefixes, .. } } => {
-            (shown, ask(&client, "DELETE", &format!("/senders/{sender}"), &body(&prefixes))?)
+            let path = format!("/senders/{sender}");
+            all_there(&ask(&client, "GET", &path, "")?, &prefixes).or_exit(ExitCode::Refused)?;
+            (shown, ask(&client, "DELETE", &path, &body(&prefixes))?)
         }
     };
     if !format.json {
         Zone { tz: arguments.tz }.show_times(&mut answer)?;
     }
     print(format, &answer, table)?;
+    warnings(&answer).for_each(output::report);
     Ok(ExitCode::Success)
+}
+
+/// Refuses to remove prefixes that the sender does not have, which the collector would ignore: it may be a wrong address.
+fn all_there(sender: &Value, prefixes: &[Prefix]) -> anyhow::Result<()> {
+    let has: Vec<String> = sender["prefixes"].as_array().into_iter().flatten().map(prefix_text).collect();
+    let absent: Vec<String> = prefixes.iter().map(Prefix::to_string).filter(|prefix| !has.contains(prefix)).collect();
+    if !absent.is_empty() {
+        let has = if has.is_empty() { "none".to_owned() } else { has.join(", ") };
+        bail!("nothing is removed: {} is no prefix of {}; its prefixes: {has}", absent.join(", "), text(&sender["ip"]));
+    }
+    Ok(())
+}
+
+/// What the collector warns of after a change.
+fn warnings(answer: &Value) -> impl Iterator<Item = String> {
+    answer["warnings"].as_array().into_iter().flatten().map(|warning| format!("warning: {}", text(warning)))
+}
+
+fn prefix_text(prefix: &Value) -> String {
+    format!("{}/{}", text(&prefix["prefix"]), number(&prefix["prefixLen"]))
 }
 
 fn body(prefixes: &[Prefix]) -> String {
@@ -220,7 +244,7 @@ fn table(answer: &Value) -> Table {
             push("none".to_owned());
         }
         for prefix in prefixes {
-            push(format!("{}/{}", text(&prefix["prefix"]), number(&prefix["prefixLen"])));
+            push(prefix_text(prefix));
         }
     }
     table

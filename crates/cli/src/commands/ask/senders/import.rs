@@ -1,6 +1,6 @@
 //! `netflow senders import`: registers the routers of a file.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::Read;
 use std::net::IpAddr;
 use std::path::Path;
@@ -11,7 +11,7 @@ use flow::Tag;
 use serde_json::{Map, Value, json};
 use storage::Sender;
 
-use super::{ask, prefixes_member, text};
+use super::{ask, prefixes_member, text, warnings};
 use crate::client::Client;
 use crate::exit_code::{ExitCode, Failure, OrExit};
 use crate::output;
@@ -32,6 +32,7 @@ pub(super) fn import(client: &Client, file: &Path, is_dry_run: bool) -> Result<E
         known.as_array().into_iter().flatten().filter_map(|sender| Some((sender["ip"].as_str()?, sender))).collect();
     let mut table = Table::new(&["sender", "change"]);
     let (mut added, mut changed) = (0, 0);
+    let mut warned = BTreeSet::new();
     for Line { number, sender } in &lines {
         let address = sender.address.to_string();
         let known = known.get(address.as_str()).copied();
@@ -41,12 +42,13 @@ pub(super) fn import(client: &Client, file: &Path, is_dry_run: bool) -> Result<E
         }
         if !is_dry_run {
             let body = Value::Object(members.clone()).to_string();
-            ask(client, "PUT", &format!("/senders/{address}"), &body).map_err(|Failure { code, error }| {
-                Failure::new(
-                    code,
-                    error.context(format!("{}, line {number}; those before it are done", file.display())),
-                )
+            let answer = ask(client, "PUT", &format!("/senders/{address}"), &body);
+            let answer = answer.map_err(|Failure { code, error }| {
+                let done = format!("{}, line {number}; those before it are done", file.display());
+                Failure::new(code, error.context(done))
             })?;
+            // Routers often have the same prefixes.
+            warned.extend(warnings(&answer));
         }
         *if known.is_some() { &mut changed } else { &mut added } += 1;
         table.push(vec![Cell::Text(address), Cell::Text(change_of(known.is_some(), &members))]);
@@ -57,6 +59,7 @@ pub(super) fn import(client: &Client, file: &Path, is_dry_run: bool) -> Result<E
     let would_be = if is_dry_run { " would be" } else { "" };
     let unchanged = lines.len() - added - changed;
     output::print_line(format_args!("{added}{would_be} added, {changed}{would_be} changed, {unchanged} as they were"))?;
+    warned.iter().for_each(output::report);
     Ok(ExitCode::Success)
 }
 
