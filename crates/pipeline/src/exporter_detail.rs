@@ -145,12 +145,16 @@ fn template(known: &KnownTemplate<'_>) -> Template {
         id: known.template.id(),
         kind,
         announced: known.announced,
-        fields: fields.map(|(index, specifier)| field(specifier, index < scope_fields)).collect(),
+        fields: fields
+            .map(|(index, &FieldSpecifier { element, length })| TemplateField {
+                name: known.template.field_name(index, element).to_string(),
+                enterprise: element.enterprise,
+                id: element.id,
+                length,
+                scope: index < scope_fields,
+            })
+            .collect(),
     }
-}
-
-fn field(&FieldSpecifier { element, length }: &FieldSpecifier, scope: bool) -> TemplateField {
-    TemplateField { name: element_name(element), enterprise: element.enterprise, id: element.id, length, scope }
 }
 
 /// The name of an element in the registry, else its numbers.

@@ -122,6 +122,23 @@ fn shards_share_templates_and_sequence_numbers_and_flows_are_in_the_sum_of_their
 }
 
 #[test]
+fn fields_of_templates_are_named_as_in_records_also_scopes_of_netflow_v9() {
+    let (admitted, exporters) = (admitted(true), exporters());
+    let mut shards = [Shard::new(rules(), admitted, exporters.clone())];
+    // As softflowd announces its sampler: the scope Interface, whose number is that of packetDeltaCount.
+    let options = TemplateSpec::options(257, 1, [(2, 4), (34, 4), (2, 4)].map(|(id, n)| FieldSpecifier::iana(id, n)));
+    let record = [[0, 0, 0, 7], [0, 0, 0, 1], [0, 0, 0, 9]].concat();
+    take(&mut shards[0], 0, &packet(0).template(&options).data(&options, &[record]).finish());
+    let detail = exporters.detailed(SENDER, true).unwrap().detail;
+    let fields: Vec<(&str, bool)> =
+        detail.templates.first().unwrap().fields.iter().map(|field| (&*field.name, field.scope)).collect();
+    assert_eq!(fields, [("scopeInterface", true), ("samplingInterval", false), ("packetDeltaCount", false)]);
+    let record = detail.options.first().unwrap();
+    assert_eq!(record.scope, json!({"scopeInterface": 7}));
+    assert_eq!(record.fields, json!({"samplingInterval": 1, "packetDeltaCount": 9}));
+}
+
+#[test]
 fn flows_beyond_the_far_minutes_of_a_prefix_are_clamped_flows_of_their_exporter() {
     let exporters = exporters();
     let rules = Rules { clock_limit: Duration::from_secs(366 * 86_400), ..rules() };

@@ -12,6 +12,7 @@ use crate::cursor::{Cursor, unsigned};
 use crate::datagram::Message;
 use crate::decoded::Decoded;
 use crate::field_specifier::{FieldSpecifier, Numbering, TemplateKind};
+use crate::information_element::{lookup, lookup_v9};
 use crate::inner_ends;
 use crate::plan::{Layout, Plan};
 use crate::ports::Ports;
@@ -143,17 +144,33 @@ fn show_section(element: ElementId, octets: &[u8], visitor: &mut dyn FnMut(&Fiel
 /// A scope field of NetFlow v9 (RFC 3954, section 6.1), whose types are not information elements. Its content is a
 /// number if it is short enough: an interface index, a template id, a line card.
 fn scope_field(element: ElementId, octets: &[u8]) -> (FieldName<'static>, Value<'_>) {
-    let name = match element.id {
+    let value = match octets.len() {
+        1..=8 => Value::Unsigned(unsigned(octets)),
+        _ => Value::Octets(octets),
+    };
+    (scope_name(element), value)
+}
+
+fn scope_name(element: ElementId) -> FieldName<'static> {
+    match element.id {
         1 => FieldName::Named("scopeSystem"),
         2 => FieldName::Named("scopeInterface"),
         3 => FieldName::Named("scopeLineCard"),
         4 => FieldName::Named("scopeCache"),
         5 => FieldName::Named("scopeTemplate"),
         _ => FieldName::Unknown(element),
-    };
-    let value = match octets.len() {
-        1..=8 => Value::Unsigned(unsigned(octets)),
-        _ => Value::Octets(octets),
-    };
-    (name, value)
+    }
+}
+
+impl Template {
+    /// The name that a field has in records, except for elements that only the exporter describes; `index` is its place in the
+    /// template.
+    #[must_use]
+    pub fn field_name(&self, index: usize, element: ElementId) -> FieldName<'static> {
+        match (self.numbering(), index < self.kind().scope_fields()) {
+            (Numbering::NetflowV9, true) => scope_name(element),
+            (Numbering::NetflowV9, false) => value::name(lookup_v9(element.id), element),
+            (Numbering::Ipfix, _) => value::name(lookup(element), element),
+        }
+    }
 }
