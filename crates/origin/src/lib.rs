@@ -12,7 +12,7 @@
 //! | [`contents`] | recognises the kind of a file, and reads it |
 //! | `mmdb`, `text` | read each kind |
 //! | `pieces` | compiles ranges that nest or overlap into disjoint ones, and merges files |
-//! | `lookup` | finds the range of an address |
+//! | `lookup_ipv4`, `lookup_ipv6` | find the range of an address |
 //! | [`table`] | what files are asked |
 //! | [`networks`] | the AS numbers of the operator's own networks |
 //! | [`order`], [`sources`] | exporter, networks, routes and files together: the AS number that counts |
@@ -30,7 +30,6 @@
 //! let origin = table.get([192, 0, 2, 1].into()).ok_or("unknown")?;
 //! assert_eq!((origin.asn(), table.name(64500)), (Some(64500), Some("Example Ltd")));
 //! assert_eq!(origin.country().map(|country| country.to_string()), Some("CH".to_owned()));
-//! assert_eq!(origin.asn_file().map(|file| &*table.files()[file].path), Some(Path::new("ip2asn.tsv")));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -38,7 +37,8 @@ pub mod contents;
 pub mod error;
 pub mod files;
 pub mod limits;
-mod lookup;
+mod lookup_ipv4;
+mod lookup_ipv6;
 mod mmdb;
 mod names;
 pub mod networks;

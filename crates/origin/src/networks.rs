@@ -4,15 +4,16 @@ use std::net::IpAddr;
 
 use flow::Prefix;
 
-use crate::lookup::Lookup;
+use crate::lookup_ipv4::Ipv4Lookup;
+use crate::lookup_ipv6::Ipv6Lookup;
 use crate::origin::Origin;
 use crate::pieces::{Pieces, Range};
 
 /// Which of the operator's networks have an AS number. It never changes: a new one replaces it.
 #[derive(Clone, Debug)]
 pub struct Networks {
-    ipv4: Lookup<u32>,
-    ipv6: Lookup<u128>,
+    ipv4: Ipv4Lookup,
+    ipv6: Ipv6Lookup,
     is_empty: bool,
 }
 
@@ -43,7 +44,7 @@ impl Networks {
             }
         }
         let is_empty = ipv4.is_empty() && ipv6.is_empty();
-        Self { ipv4: Lookup::new(&Pieces::new(ipv4)), ipv6: Lookup::new(&Pieces::new(ipv6)), is_empty }
+        Self { ipv4: Ipv4Lookup::new(&Pieces::new(ipv4)), ipv6: Ipv6Lookup::new(&Pieces::new(ipv6)), is_empty }
     }
 
     /// The AS number of the network that contains an address, which is [canonical](flow::canonical).

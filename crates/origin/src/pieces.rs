@@ -7,26 +7,16 @@ use crate::origin::Origin;
 
 /// An address of one family as a number.
 pub(crate) trait Address: Copy + Ord + Default {
-    const BITS: u32;
-
     /// The address after this one.
     fn next(self) -> Option<Self>;
 
     /// The distance from an address that is not larger.
     fn distance_from(self, first: Self) -> Self;
-
-    /// The address this far after another, if there is one. `index << shift` has no more bits than an address.
-    fn after(self, index: usize, shift: u32) -> Option<Self>;
-
-    /// This many bits, after those that are shifted out.
-    fn part(self, shift: u32, bits: u32) -> usize;
 }
 
 macro_rules! address {
     ($($number:ty),*) => {$(
         impl Address for $number {
-            const BITS: u32 = Self::BITS;
-
             #[inline]
             fn next(self) -> Option<Self> {
                 self.checked_add(1)
@@ -35,20 +25,6 @@ macro_rules! address {
             #[inline]
             fn distance_from(self, first: Self) -> Self {
                 self.wrapping_sub(first)
-            }
-
-            #[inline]
-            fn after(self, index: usize, shift: u32) -> Option<Self> {
-                let distance = Self::try_from(index).ok()?;
-                if shift >= Self::BITS || distance > Self::MAX >> shift {
-                    return None;
-                }
-                self.checked_add(distance << shift)
-            }
-
-            #[inline]
-            fn part(self, shift: u32, bits: u32) -> usize {
-                (self >> shift) as usize & ((1 << bits) - 1)
             }
         }
     )*};
@@ -99,10 +75,9 @@ impl<A: Address> Pieces<A> {
     }
 
     /// These pieces, with what they do not know filled in from a file.
-    pub(crate) fn or(self, mut other: Self, file: u8) -> Self {
+    pub(crate) fn or(self, other: Self) -> Self {
         if self == Self::default() {
-            // Without a copy: mostly there is one file.
-            other.origins.iter_mut().for_each(|origin| *origin = Origin::UNKNOWN.or(*origin, file));
+            // Mostly there is one file.
             return other;
         }
         let mut merged = Self::empty();
@@ -115,7 +90,7 @@ impl<A: Address> Pieces<A> {
             if let Some((_, origin)) = others.next_if(|(first, _)| *first == start) {
                 other_origin = origin;
             }
-            merged.push(start, our_origin.or(other_origin, file));
+            merged.push(start, our_origin.or(other_origin));
         }
         merged
     }
@@ -129,7 +104,8 @@ impl<A: Address> Pieces<A> {
         Self { starts: Vec::new(), origins: Vec::new() }
     }
 
-    fn iter(&self) -> impl Iterator<Item = (A, Origin)> {
+    /// Each with its first address.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (A, Origin)> {
         self.starts.iter().copied().zip(self.origins.iter().copied())
     }
 
@@ -257,9 +233,9 @@ mod tests {
 
         #[test]
         fn files_fill_each_other_in(first in crowded(), second in crowded()) {
-            let merged = Pieces::default().or(Pieces::new(first.clone()), 0).or(Pieces::new(second.clone()), 1);
+            let merged = Pieces::default().or(Pieces::new(first.clone())).or(Pieces::new(second.clone()));
             for address in addresses() {
-                let expected = Origin::UNKNOWN.or(asked(&first, address), 0).or(asked(&second, address), 1);
+                let expected = asked(&first, address).or(asked(&second, address));
                 prop_assert_eq!(found(&merged, address), expected, "{}", address);
             }
         }

@@ -10,7 +10,7 @@ use flow::{AsSource, FlowRecord, canonical};
 use crate::networks::Networks;
 use crate::order::{Order, Source};
 use crate::origin::Origin;
-use crate::table::{FLOWS_AT_ONCE, Table};
+use crate::table::{FLOWS_AT_ONCE, Prepared, Table};
 
 /// Everything that knows origins, at one moment. It never changes: a new value replaces it. What it answers depends on it and on
 /// the flow only.
@@ -35,6 +35,20 @@ pub struct Stated {
     pub is_by_default_route: bool,
 }
 
+impl Stated {
+    /// Of the source of a flow.
+    #[inline]
+    const fn source(flow: &FlowRecord) -> Self {
+        Self { asn: flow.source_as, is_by_default_route: flow.is_source_by_default }
+    }
+
+    /// Of the destination of a flow.
+    #[inline]
+    const fn destination(flow: &FlowRecord) -> Self {
+        Self { asn: flow.destination_as, is_by_default_route: flow.is_destination_by_default }
+    }
+}
+
 /// An end of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct End {
@@ -54,15 +68,14 @@ impl End {
     #[inline]
     #[must_use]
     pub const fn source(flow: &FlowRecord) -> Self {
-        Self::new(flow.source, Stated { asn: flow.source_as, is_by_default_route: flow.is_source_by_default })
+        Self::new(flow.source, Stated::source(flow))
     }
 
     /// The destination of a flow.
     #[inline]
     #[must_use]
     pub const fn destination(flow: &FlowRecord) -> Self {
-        let stated = Stated { asn: flow.destination_as, is_by_default_route: flow.is_destination_by_default };
-        Self::new(flow.destination, stated)
+        Self::new(flow.destination, Stated::destination(flow))
     }
 }
 
@@ -87,6 +100,16 @@ pub struct OfRouter<'s> {
     asked: ArrayVec<Source, { Source::ALL.len() }>,
     routes: Option<&'s Snapshot>,
     router: IpAddr,
+    /// If neither networks nor routes are known.
+    plain: Option<Plain>,
+}
+
+/// What is asked of exporter and files, if there are no other sources.
+#[derive(Clone, Copy, Debug)]
+struct Plain {
+    exporter: bool,
+    files: bool,
+    files_first: bool,
 }
 
 /// Reserved for routers that do not know numbers of 32 bits (RFC 6793): the AS is unknown.
@@ -158,6 +181,12 @@ impl Sources {
         !self.has_files && self.networks.is_empty() && self.routes.is_empty()
     }
 
+    /// Whether it matters what an exporter has sent of an end beside its address.
+    #[must_use]
+    pub fn asks_exporter(&self) -> bool {
+        self.order.iter().any(|source| source == Source::Exporter)
+    }
+
     /// The sources for the flows of a router, which are asked for each end.
     #[must_use]
     pub fn of(&self, router: IpAddr) -> OfRouter<'_> {
@@ -170,7 +199,14 @@ impl Sources {
             Source::Bmp => !self.routes.is_empty(),
             Source::Files => self.has_files,
         };
-        OfRouter { sources: self, asked: self.order.iter().filter(knows).collect(), routes, router }
+        let asked: ArrayVec<_, _> = self.order.iter().filter(knows).collect();
+        let plain = Plain {
+            exporter: asked.contains(&Source::Exporter),
+            files: asked.contains(&Source::Files),
+            files_first: asked.first() == Some(&Source::Files),
+        };
+        let plain = (self.networks.is_empty() && self.routes.is_empty()).then_some(plain);
+        OfRouter { sources: self, asked, routes, router, plain }
     }
 }
 
@@ -199,16 +235,27 @@ impl<'s> OfRouter<'s> {
     pub fn origins(&self, flows: &mut [FlowRecord], mut each: impl FnMut(&mut FlowRecord, [Found<'s>; 2])) {
         let Sources { files, has_files, .. } = self.sources;
         for flows in flows.chunks_mut(FLOWS_AT_ONCE) {
-            let known = if *has_files { files.get_all(flows) } else { [Default::default(); FLOWS_AT_ONCE] };
-            for (flow, [source, destination]) in flows.iter_mut().zip(known) {
-                let found = [self.first(&End::source(flow), source), self.first(&End::destination(flow), destination)];
+            let prepared = if *has_files { files.prepare(flows) } else { Prepared::Nothing };
+            for (number, flow) in flows.iter_mut().enumerate() {
+                let [source, destination] = match &prepared {
+                    Prepared::Fetched => [files.get_ipv4(&flow.source), files.get_ipv4(&flow.destination)],
+                    Prepared::Found(found) => found.get(number).copied().unwrap_or_default(),
+                    Prepared::Nothing => Default::default(),
+                };
+                let found = match self.plain {
+                    // Without copies of addresses.
+                    Some(plain) => {
+                        [plain.first(Stated::source(flow), source), plain.first(Stated::destination(flow), destination)]
+                    }
+                    None => [self.first(&End::source(flow), source), self.first(&End::destination(flow), destination)],
+                };
                 each(flow, found);
             }
         }
     }
 
     /// What the first source has that knows an address, of which files know this.
-    #[inline(always)]
+    #[inline(never)]
     fn first(&self, end: &End, file: Origin) -> Found<'s> {
         let End { address, stated } = *end;
         let (route, by) = self.route(address);
@@ -251,6 +298,26 @@ impl<'s> OfRouter<'s> {
         let others = self.sources.routes.iter().filter(|(router, _)| *router != self.router);
         let path = others.filter_map(|(_, routes)| routes.longest_match(address)).next();
         (path, AsSource::OtherBmp)
+    }
+}
+
+impl Plain {
+    /// What the first of both has that knows an address.
+    #[inline(always)]
+    fn first<'s>(self, stated: Stated, file: Origin) -> Found<'s> {
+        let Stated { asn, is_by_default_route } = stated;
+        let is_asked = self.exporter & !is_by_default_route;
+        let is_private = is_private(asn);
+        let exporter = if is_asked & !is_private & (asn != AS_TRANS) { asn } else { 0 };
+        let private = if is_asked & is_private { asn } else { 0 };
+        let by_file = if self.files { file.as_number() } else { 0 };
+        let (asn, from) = match (exporter, by_file) {
+            (0, 0) => (private, if private == 0 { AsSource::None } else { AsSource::Exporter }),
+            (0, by_file) => (by_file, AsSource::File),
+            (exporter, by_file) if by_file == 0 || !self.files_first => (exporter, AsSource::Exporter),
+            (_, by_file) => (by_file, AsSource::File),
+        };
+        Found { asn, from, country: file.country_number(), path: None }
     }
 }
 
@@ -369,6 +436,33 @@ mod tests {
         assert_eq!(asn(&order(&[Source::Exporter])), 64499);
         let none = order(&[]);
         assert_eq!(found(&none, "198.51.100.1", stated(64499)), (0, AsSource::None, "CH".into(), "64496 64501".into()));
+    }
+
+    #[test]
+    fn exporter_and_files_alone_are_asked_in_the_same_way() {
+        let files = Sources::default().with_files(sources().files);
+        let orders = [
+            vec![],
+            vec![Source::Exporter],
+            vec![Source::Files],
+            vec![Source::Files, Source::Exporter],
+            vec![Source::Networks, Source::Files, Source::Bmp, Source::Exporter],
+            Source::ALL.to_vec(),
+        ];
+        for sources in orders.iter().map(|order| files.with_order(Order::new(order).unwrap())) {
+            let router = sources.of(ROUTER);
+            let plain = router.plain.unwrap();
+            for asn in [0, 1, AS_TRANS, 64500, 64512, 4_200_000_000, u32::MAX] {
+                for (is_by_default_route, file) in [(false, 0), (false, 64505), (true, 0), (true, 64505)]
+                    .map(|(route, asn)| (route, Origin::new(asn, None)))
+                {
+                    let stated = Stated { asn, is_by_default_route };
+                    let general = router.first(&End::new([192, 0, 2, 1].into(), stated), file);
+                    assert_eq!(plain.first(stated, file), general, "{:?}: {stated:?}, {file:?}", sources.order());
+                }
+            }
+        }
+        assert!(sources().of(ROUTER).plain.is_none());
     }
 
     #[test]

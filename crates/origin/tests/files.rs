@@ -25,14 +25,10 @@ fn write(folder: &TempDir, name: &str, content: &str) -> PathBuf {
     path
 }
 
-/// An answer and the place of the file that has it.
-type Answer<T> = (Option<T>, Option<usize>);
-
 /// AS number and country.
-fn found(table: &Table, address: &str) -> Option<(Answer<u32>, Answer<String>)> {
+fn found(table: &Table, address: &str) -> Option<(Option<u32>, Option<String>)> {
     let origin = table.get(address.parse::<IpAddr>().unwrap())?;
-    let country = origin.country().map(|country| country.to_string());
-    Some(((origin.asn(), origin.asn_file()), (country, origin.country_file())))
+    Some((origin.asn(), origin.country().map(|country| country.to_string())))
 }
 
 fn only(errors: Vec<Error>) -> Error {
@@ -45,11 +41,11 @@ fn the_first_file_that_knows_it_answers() {
     let folder = folder();
     let paths = [write(&folder, "n", NAMES), write(&folder, "a", ASN), write(&folder, "c", COUNTRY)];
     let table = Files::new(paths.clone()).unwrap().read().unwrap();
-    let at = |code: &str, file| (Some(code.to_owned()), Some(file));
-    assert_eq!(found(&table, "10.0.1.2"), Some(((Some(64500), Some(1)), at("AT", 2))));
-    assert_eq!(found(&table, "10.1.0.0"), Some(((Some(64500), Some(1)), (None, None))));
-    assert_eq!(found(&table, "11.0.0.1"), Some(((None, None), at("FR", 1))));
-    assert_eq!(found(&table, "2001:db8::1"), Some(((None, None), at("CH", 2))));
+    let country = |code: &str| Some(code.to_owned());
+    assert_eq!(found(&table, "10.0.1.2"), Some((Some(64500), country("AT"))));
+    assert_eq!(found(&table, "10.1.0.0"), Some((Some(64500), None)));
+    assert_eq!(found(&table, "11.0.0.1"), Some((None, country("FR"))));
+    assert_eq!(found(&table, "2001:db8::1"), Some((None, country("CH"))));
     assert_eq!(found(&table, "12.0.0.0"), None);
     assert_eq!((table.name(64500), table.name(64501)), (Some("From the list"), Some("Other")));
     let kinds: Vec<&Kind> = table.files().iter().map(|file| &file.kind).collect();
@@ -73,7 +69,7 @@ fn a_file_is_read_again_when_it_changes_and_only_then() {
     // Another size.
     fs::write(&path, COUNTRY).unwrap();
     let table = files.read_if_changed().unwrap().unwrap();
-    assert_eq!(found(&table, "10.0.1.2").unwrap().0, (None, None));
+    assert_eq!(found(&table, "10.0.1.2").unwrap().0, None);
     assert!(files.read_if_changed().is_none());
 
     // Another time.
@@ -103,7 +99,7 @@ fn a_link_that_leads_elsewhere_has_changed() {
     files.read().unwrap();
     fs::remove_file(&link).unwrap();
     symlink(&second, &link).unwrap();
-    assert_eq!(found(&files.read_if_changed().unwrap().unwrap(), "10.0.1.2").unwrap().0, (None, None));
+    assert_eq!(found(&files.read_if_changed().unwrap().unwrap(), "10.0.1.2").unwrap().0, None);
 }
 
 #[test]
