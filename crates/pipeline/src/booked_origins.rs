@@ -44,16 +44,20 @@ pub(crate) fn mark(payload: &[u8]) -> u32 {
 #[inline]
 pub(crate) fn key(router: IpAddr, flow: &FlowRecord) -> u32 {
     let ases = u64::from(flow.source_as) | u64::from(flow.destination_as) << 32;
-    let ends = mixed(ases ^ number(flow.source).rotate_left(32) ^ number(router)) ^ number(flow.destination);
+    let ends = mixed(ases ^ number(&flow.source).rotate_left(32) ^ number(&router)) ^ number(&flow.destination);
     (mixed(ends) >> 32) as u32
 }
 
-/// An address as a number, the same for IPv4 addresses and those that map them.
-#[inline]
-fn number(address: IpAddr) -> u64 {
-    match flow::canonical(address) {
-        IpAddr::V4(address) => address.to_bits().into(),
-        IpAddr::V6(address) => mixed((address.to_bits() >> 64) as u64) ^ address.to_bits() as u64,
+/// An address as a number, the same for IPv4 addresses and those that map them. It is read where it is: copies are slower.
+#[inline(always)]
+fn number(address: &IpAddr) -> u64 {
+    let ipv6 = match address {
+        IpAddr::V4(address) => return address.to_bits().into(),
+        IpAddr::V6(address) => address,
+    };
+    match ipv6.to_ipv4_mapped() {
+        Some(address) => address.to_bits().into(),
+        None => mixed((ipv6.to_bits() >> 64) as u64) ^ ipv6.to_bits() as u64,
     }
 }
 
@@ -93,7 +97,8 @@ pub(crate) struct Booking {
     count: usize,
     /// For a hash of an origin its number plus 1, if it is not the same as that of another.
     places: [u32; PLACES],
-    flows: Vec<(u32, Ends)>,
+    /// The octets of the flows.
+    flows: Vec<u8>,
     /// Whether a flow has an origin that is booked.
     has_any: bool,
     octets: Vec<u8>,
@@ -157,7 +162,13 @@ impl Booking {
     #[inline]
     pub(crate) fn flow(&mut self, key: u32, ends: Ends) {
         self.has_any |= ends != [0, 0];
-        self.flows.push((key, ends));
+        let [first, second, third, fourth] = key.to_le_bytes();
+        if let [source @ 0..SHORT, destination @ 0..SHORT] = ends {
+            self.flows.extend_from_slice(&[first, second, third, fourth, source as u8, destination as u8]);
+        } else {
+            self.flows.extend([first, second, third, fourth]);
+            ends.into_iter().for_each(|number| put(number.into(), &mut self.flows));
+        }
     }
 
     /// The number of an origin, plus 1.
@@ -249,15 +260,7 @@ impl Booking {
                 put((*path - 1).into(), octets);
             }
         }
-        for (key, ends) in flows {
-            let [first, second, third, fourth] = key.to_le_bytes();
-            if let [source @ 0..SHORT, destination @ 0..SHORT] = *ends {
-                octets.extend_from_slice(&[first, second, third, fourth, source as u8, destination as u8]);
-            } else {
-                octets.extend([first, second, third, fourth]);
-                ends.iter().for_each(|number| put((*number).into(), octets));
-            }
-        }
+        octets.extend_from_slice(flows);
         let mut length = octets.len() - LENGTH;
         for (number, octet) in octets.iter_mut().take(LENGTH).enumerate() {
             *octet = length as u8 & !MORE | if number + 1 < LENGTH { MORE } else { 0 };

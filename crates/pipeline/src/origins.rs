@@ -88,6 +88,12 @@ impl<'s> From<'s> {
         matches!(self, Self::Sources(_))
     }
 
+    /// Whether they are looked up, and depend on what the exporter has sent.
+    #[inline]
+    pub(crate) fn asks_exporter(self) -> bool {
+        self.sources().is_some_and(Sources::asks_exporter)
+    }
+
     /// Whether they come from anywhere.
     #[inline]
     pub(crate) const fn is_known(self) -> bool {

@@ -261,7 +261,7 @@ impl Counting {
         let subscribers = taps.of(address);
         // Reading them costs every flow something, so it is done only where they are counted or a tap may filter by them.
         let interfaces = rules.tally.fields.has_interfaces() || subscribers.is_some();
-        let read = ReadOptions { is_carried: *is_carried, ..read_options(settings, interfaces, from.is_looked_up()) };
+        let read = ReadOptions { is_carried: *is_carried, ..read_options(settings, interfaces, from.asks_exporter()) };
         let mut each = |record: &Record<'_>| {
             if let Some(subscribers) = &subscribers {
                 publish(record, subscribers, from.sources().map(|sources| sources.of(address)));
