@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use flow::{Prefix, Protocol};
 use generator::{Generator, Load, Pace, Popularity, Traffic};
 
@@ -26,37 +26,55 @@ pub(crate) struct Arguments {
     /// Pairs of measurements; the ratio is the median of theirs
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// Only flows between a few popular addresses and many others
-    #[arg(long)]
-    popular: bool,
+    /// Only these loads
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Flows>,
+}
+
+/// A load. A million addresses each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Flows {
+    /// Popular addresses, several in each of 65,000 networks all over the table, as in real traffic
+    Networks,
+    /// Popular addresses, each outside with a range of its own
+    Popular,
+    /// Equally likely addresses, each outside with a range of its own
+    Even,
 }
 
 /// Distinct addresses, half of them inside the monitored prefix.
 const ADDRESSES: u32 = 1_000_000;
 /// Distinct AS numbers, in the file and of the exporter.
 const AS_NUMBERS: u16 = 65_000;
+/// The networks that flows are with, one for each AS number, in a table as large as that of the Internet: each of the parts of the
+/// address space in which they may be has a range of the length of a /24, and another one for what is left.
+const NETWORKS: u32 = 65_000;
+const PARTS: u32 = 1 << 18;
+const PART_LENGTH: u32 = 4096;
 /// The addresses of the generator's flows: where those outside begin, and the AS of those inside.
 const OUTSIDE: Ipv4Addr = Ipv4Addr::new(172, 16, 0, 0);
 const INSIDE_AS: u32 = 64_500;
+/// The countries of AS numbers outside, in turn.
+const COUNTRIES: [&str; 8] = ["US", "DE", "GB", "BR", "IN", "JP", "FR", "AU"];
 
-/// Measures both in turn, for flows between a few popular addresses and many others, as in real traffic, and for flows whose
-/// addresses are all equally likely, which is the worst case for every cache.
+/// Measures both in turn for each load: that of real traffic, in which a thousand networks have half of the flows (Sarrar and
+/// others, "Leveraging Zipf's law for traffic offloading", 2012), and others in which as many ranges are in use as addresses.
 pub(crate) fn origins(arguments: &Arguments) -> anyhow::Result<Vec<Target>> {
     let folder = tempfile::tempdir()?;
-    let file = folder.path().join("ranges.tsv");
-    std::fs::write(&file, ranges())?;
     let prefix: Prefix = "10.0.0.0/8".parse()?;
     let stated = Netflow { prefixes: vec![prefix], once: 1, ..netflow_with_journal() };
-    let mut looked_up = Netflow { variant: ", AS numbers by file", ..stated.clone() };
-    // The file is asked for each end, whatever the exporter states.
-    looked_up.settings.push(("NETFLOW__ORIGINS__FILES", file.display().to_string()));
-    looked_up.settings.push(("NETFLOW__ORIGINS__ORDER", "files".into()));
     let mut targets = Vec::new();
-    let loads = [("popular", Popularity::Zipf), ("equally likely", Popularity::Even)];
-    for (name, popularity) in loads.into_iter().take(if arguments.popular { 1 } else { 2 }) {
-        let generator = Generator::new(flows(popularity))?;
+    let is_wanted = |flows: &Flows| arguments.only.is_empty() || arguments.only.contains(flows);
+    for flows in Flows::value_variants().iter().copied().filter(is_wanted) {
+        let generator = Generator::new(flows.load())?;
+        let file = folder.path().join("ranges.tsv");
+        std::fs::write(&file, flows.ranges())?;
+        let mut looked_up = Netflow { variant: ", AS numbers by file", ..stated.clone() };
+        // The file is asked for each end, whatever the exporter states.
+        looked_up.settings.push(("NETFLOW__ORIGINS__FILES", file.display().to_string()));
+        looked_up.settings.push(("NETFLOW__ORIGINS__ORDER", "files".into()));
         let (stated, looked_up) = middle_pair(arguments, &generator, &stated, &looked_up)?;
-        let what = |what: &str| format!("addresses {name}: {what}");
+        let what = |what: &str| format!("addresses {}: {what}", flows.name());
         targets.push(Target::figure(what("processor time a flow, AS numbers of the exporter"), stated, "ns"));
         targets.push(Target::figure(what("processor time a flow, AS numbers by file"), looked_up, "ns"));
         targets.push(Target::at_most(what("by file / of the exporter"), looked_up / stated, 1.15, "times"));
@@ -91,20 +109,43 @@ fn middle_pair(
     Ok(pairs.get(pairs.len() / 2).copied().unwrap_or((f64::NAN, f64::NAN)))
 }
 
-fn flows(popularity: Popularity) -> Load {
-    let addresses = ADDRESSES / 2;
-    let load = load(Protocol::NetflowV9, addresses, 1, 0);
-    let prefixes = "10.0.0.0/8".parse().into_iter().collect();
-    Load { traffic: Traffic { prefixes, autonomous_systems: AS_NUMBERS, popularity, ..load.traffic }, ..load }
-}
-
-/// A file of the layout of iptoasn.com with the AS numbers that the exporter states, so that both count the same: 500,000 ranges,
-/// for neighbouring addresses outside have different ones. Flows thus need all of them, as many as the table of the Internet has.
-fn ranges() -> String {
-    let mut text = format!("10.0.0.0\t10.255.255.255\t{INSIDE_AS}\tCH\tInside\n");
-    for index in 0..ADDRESSES / 2 {
-        let (address, asn) = (Ipv4Addr::from_bits(OUTSIDE.to_bits() + index), 1 + index % u32::from(AS_NUMBERS));
-        let _ = writeln!(text, "{address}\t{address}\t{asn}\tDE\tOutside");
+impl Flows {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Networks => "popular, in 65,000 networks",
+            Self::Popular => "popular, each with a range",
+            Self::Even => "equally likely, each with a range",
+        }
     }
-    text
+
+    fn load(self) -> Load {
+        let addresses = ADDRESSES / 2;
+        let load = load(Protocol::NetflowV9, addresses, 1, 0);
+        let prefixes = "10.0.0.0/8".parse().into_iter().collect();
+        let networks = if self == Self::Networks { NETWORKS } else { 0 };
+        let popularity = if self == Self::Even { Popularity::Even } else { Popularity::Zipf };
+        let traffic = Traffic { prefixes, networks, autonomous_systems: AS_NUMBERS, popularity, ..load.traffic };
+        Load { traffic, ..load }
+    }
+
+    /// A file of the layout of iptoasn.com with the AS numbers that the exporter states, so that both count the same. It has some
+    /// 500,000 ranges, about as many as the table of the Internet.
+    fn ranges(self) -> String {
+        let mut text = format!("10.0.0.0\t10.255.255.255\t{INSIDE_AS}\tCH\tInside\n");
+        let mut add = |first: u32, length: u32, holder: u32| {
+            let (first, last) = (Ipv4Addr::from_bits(first), Ipv4Addr::from_bits(first + length - 1));
+            let country = COUNTRIES.get(holder as usize % COUNTRIES.len()).copied().unwrap_or_default();
+            let _ = writeln!(text, "{first}\t{last}\t{}\t{country}\tOutside", 1 + holder % u32::from(AS_NUMBERS));
+        };
+        if self == Self::Networks {
+            for part in 0..PARTS {
+                let first = Traffic::network(part).to_bits();
+                add(first, 256, part);
+                add(first + 256, PART_LENGTH - 256, part + 1);
+            }
+        } else {
+            (0..ADDRESSES / 2).for_each(|index| add(OUTSIDE.to_bits() + index, 1, index));
+        }
+        text
+    }
 }

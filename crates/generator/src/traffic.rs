@@ -14,9 +14,12 @@ pub struct Traffic {
     pub prefixes: Vec<Prefix>,
     /// The number of distinct addresses inside the prefixes, and of those outside. Fewer if a prefix is smaller.
     pub addresses: u32,
+    /// The number of networks (/24) that the IPv4 addresses outside are in, [all over](Traffic::network) a quarter of the address
+    /// space; 0 if the addresses are next to each other. At most 2^18.
+    pub networks: u32,
     /// The number of distinct client ports.
     pub client_ports: u16,
-    /// The number of external autonomous systems.
+    /// The number of external autonomous systems. Each network has one, or each address if there are no networks.
     pub autonomous_systems: u16,
     /// The number of interfaces of an exporter. An address is always reached through the same one.
     pub interfaces: u16,
@@ -50,6 +53,7 @@ impl Default for Traffic {
                 .filter_map(|(address, length)| Prefix::new(address, length).ok())
                 .collect(),
             addresses: 1000,
+            networks: 0,
             client_ports: 28_000,
             autonomous_systems: 500,
             interfaces: 24,
@@ -72,6 +76,13 @@ const RANDOM: u32 = Ipv4Addr::new(64, 0, 0, 0).to_bits();
 const RANDOM_COUNT: u32 = 1 << 29;
 const RANDOM_IPV6: u16 = 0x3ffe;
 
+/// Networks are at the beginnings of equal parts of 128.0.0.0/2, as many of which as fit.
+const NETWORKS: u32 = Ipv4Addr::new(128, 0, 0, 0).to_bits();
+const NETWORK_BITS: u32 = 18;
+const NETWORK_DISTANCE_BITS: u32 = 30 - NETWORK_BITS;
+/// Odd, so that each number has another place; no neighbours are near each other.
+const NETWORK_STEP: u32 = 0x9e37_79b1;
+
 const SERVER_PORTS: [u16; 4] = [443, 80, 53, 22];
 const FIRST_CLIENT_PORT: u16 = 1024;
 /// The AS of the prefixes; external ones are numbered from 1.
@@ -83,6 +94,13 @@ pub(crate) const SFLOW_SAMPLING_RATE: u32 = 256;
 const UDP: u8 = 17;
 
 impl Traffic {
+    /// The first address of a network, by its number. Its other ones follow; up to 4096 after it belong to no other network.
+    #[must_use]
+    pub const fn network(number: u32) -> Ipv4Addr {
+        let place = number.wrapping_mul(NETWORK_STEP) & ((1 << NETWORK_BITS) - 1);
+        Ipv4Addr::from_bits(NETWORKS + (place << NETWORK_DISTANCE_BITS))
+    }
+
     /// Whether an address is a random source, which appears only a few times.
     #[must_use]
     pub fn is_random(address: IpAddr) -> bool {
@@ -190,12 +208,15 @@ impl Flows {
 
     fn outside(&mut self, ipv6: bool) -> End {
         let index = self.index();
-        let address = if ipv6 {
-            IpAddr::V6(Ipv6Addr::from_bits(OUTSIDE_IPV6.to_bits() + u128::from(index)))
+        let (address, holder) = if ipv6 {
+            (IpAddr::V6(Ipv6Addr::from_bits(OUTSIDE_IPV6.to_bits() + u128::from(index))), index)
+        } else if self.traffic.networks == 0 {
+            (IpAddr::V4(Ipv4Addr::from_bits(OUTSIDE.to_bits() + index % (1 << 20))), index)
         } else {
-            IpAddr::V4(Ipv4Addr::from_bits(OUTSIDE.to_bits() + index % (1 << 20)))
+            let (network, host) = (index % self.traffic.networks, index / self.traffic.networks);
+            (IpAddr::V4(Ipv4Addr::from_bits(Traffic::network(network).to_bits() | host & 0xff)), network)
         };
-        let autonomous_system = 1 + index % u32::from(self.traffic.autonomous_systems);
+        let autonomous_system = 1 + holder % u32::from(self.traffic.autonomous_systems);
         End { address, autonomous_system, interface: self.interface(index) }
     }
 
@@ -250,6 +271,20 @@ mod tests {
         assert!(distinct.iter().all(|address| !Traffic::is_random(*address)));
         let ipv6 = made.iter().filter(|flow| flow.source.is_ipv6()).count();
         assert!((5_500..6_500).contains(&ipv6), "{ipv6}");
+    }
+
+    #[test]
+    fn networks_are_apart_and_have_one_as_each() {
+        let traffic = Traffic { addresses: 1000, networks: 300, autonomous_systems: 300, ..Traffic::default() };
+        let made = flows(&traffic).into_iter().filter(|flow| flow.source_as != INSIDE_AS);
+        let ases: HashSet<_> = made.map(|flow| (flow.source.to_string(), flow.source_as)).collect();
+        assert_eq!(ases.len(), 1000);
+        for (address, asn) in ases {
+            let network = Traffic::network(asn - 1).octets();
+            assert!(address.starts_with(&format!("{}.{}.{}.", network[0], network[1], network[2])), "{address}");
+        }
+        let all: HashSet<_> = (0..1 << NETWORK_BITS).map(Traffic::network).collect();
+        assert_eq!(all.len(), 1 << NETWORK_BITS);
     }
 
     #[test]
