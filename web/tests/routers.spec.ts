@@ -1,5 +1,6 @@
 // Routers are registered and removed, and names from outside are text.
 import { HOSTILE, PREFIX, TURNED } from "./support/collector";
+import { sendFlows } from "./support/day";
 import { expect, rangeOf, test } from "./support/test";
 
 test("an unknown sender is registered with one click, and removed after asking back", async ({ user, collector }) => {
@@ -75,8 +76,36 @@ test("what happens now is reported by events, not asked for", async ({ user, col
   const to = `127.0.0.1:${collector.udp}`;
   const flows = ["--source", "127.0.0.1", "--prefix", "10.0.0.0/8", "--rate", "500", "--flows", "2000"];
   await collector.netflow("generate", "--to", to, ...flows);
-  await expect(row.locator("td").nth(2)).not.toHaveText(/^(0|–)$/);
+  await expect(row.locator("[data-flows]")).not.toHaveText(/^(0|–)$/);
   expect(asked).toBe(0);
+});
+
+test("bit rates of Now are those of the last flush", async ({ user, collector }) => {
+  const router = "127.0.0.6";
+  await collector.netflow("senders", "add", router, "198.18.64.0/24");
+  await user.goto(`${collector.page}/web/now`);
+  const row = user.locator(`[data-router="${router}"]`);
+  await expect(row).toBeVisible();
+  let sending = true;
+  const flows = (async () => {
+    while (sending) {
+      await sendFlows(router, collector.udp, [198, 18, 64, 7], [1_250_000]);
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  })();
+  try {
+    await expect(row.locator("[data-in]")).toHaveText(/^[1-9][\d.]* [kMG]bit\/s$/);
+    type Rates = { bitsPerSecond: { in: number; out: number } | null };
+    const exporter = await collector.get<Rates>(`/exporters/${router}`);
+    expect(exporter.bitsPerSecond?.in).toBeGreaterThan(0);
+    expect(exporter.bitsPerSecond?.out).toBe(0);
+  } finally {
+    sending = false;
+    await flows;
+  }
+  // The next flushes have nothing of it, although its last minute has.
+  await expect(row.locator("[data-in]")).toHaveText("0 bit/s");
+  await collector.netflow("senders", "remove", router, "--entirely");
 });
 
 test("findings have evidence, and lines to type", async ({ user, collector }) => {

@@ -19,7 +19,7 @@ use serde::Serialize;
 use storage::{Answers, Question, Sender, Store};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
-use view::{Exporter, RouterNames, Unknown, View};
+use view::{BitRates, Exporter, RouterNames, Unknown, View};
 
 use crate::Api;
 use crate::diagnosis::Diagnosis;
@@ -86,6 +86,9 @@ pub(crate) struct SenderNow {
     pub(crate) datagrams_per_second: Option<f64>,
     /// Its flows a second, over the same time.
     pub(crate) flows_per_second: Option<f64>,
+    /// Mean bit rates of its flows in the last flush, over all of its prefixes; null if it has not sent since the collector
+    /// started, and while flushes fail.
+    pub(crate) bits_per_second: Option<BitRates>,
     /// What was counted in the minute of the event, over all of its prefixes; null if nothing is known of it.
     pub(crate) traffic: Option<Traffic>,
     /// The percentage of its datagrams or records that were lost on the way, by sequence numbers, in the last one to two
@@ -277,6 +280,7 @@ impl Kept {
             last: last.map(|last| last.to_string()),
             datagrams_per_second: rates.map(|rates| rates.datagrams_per_second),
             flows_per_second: rates.map(|rates| rates.flows_per_second),
+            bits_per_second: exporter.and_then(|exporter| exporter.bits_per_second),
             traffic: counted.or_else(|| is_heard.then(Traffic::default)),
             lost_percent: exporter.and_then(|exporter| self.lost_percent(exporter)),
             sampling: self.sampling.get(&sender.address).cloned().unwrap_or_default(),

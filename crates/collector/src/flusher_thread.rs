@@ -64,6 +64,7 @@ impl FlusherThread {
         let mut outcome = recovered.map_or(Ok(()), |recovered| self.flush(&recovered));
         let mut maintained = Minute::EPOCH;
         let mut sealed_at = Instant::now();
+        self.status.cut(&[], sealed_at);
         loop {
             self.pulse.beat();
             let interval = self.take_settings();
@@ -129,6 +130,7 @@ impl FlusherThread {
         let empties = std::mem::take(&mut self.empties);
         let Self { shards, exporters, journal, counted, .. } = self;
         let sealed = journaled_shard::cut(shards, exporters, empties, journal.as_deref(), following, counted);
+        self.status.cut(&sealed.tallies, Instant::now());
         let outcome = self.flush(&sealed);
         self.check();
         self.empties = sealed.tallies;

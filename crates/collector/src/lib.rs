@@ -28,6 +28,7 @@
 //! | `give_way` | work that waits for a processor that nothing else needs |
 //! | [`status`], `flush_counts`, [`ledgers`] | all counts, and whether they balance at every flush |
 //! | `prefix_counters` | what was counted for each monitored prefix, for metrics |
+//! | `bit_rates` | the bit rates of each sender between two flushes |
 //! | `view` | these as the plain values that the interface shows |
 //!
 //! A listener for another transport has one place, beside `receiver`: it hands datagrams to a
@@ -36,6 +37,7 @@
 //! **Invariant:** no receiving thread waits for a store.
 
 mod acceptance;
+mod bit_rates;
 mod change;
 mod flush_counts;
 pub mod flusher;

@@ -1,15 +1,17 @@
 //! The counts of shards and flusher, and their sums.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use accounting::tally::{Balance, NameBudget};
+use accounting::tally::{Balance, NameBudget, Tally};
 use flow::{Counters, Timestamp};
 use pipeline::Counts;
-use view::Socket;
+use view::{BitRates, Socket};
 
+use crate::bit_rates::LastRates;
 use crate::flush_counts::FlushCounts;
 use crate::ledgers::{CutCounts, Ledgers, RecoveredCounts};
 use crate::lock::locked;
@@ -25,6 +27,7 @@ pub struct Status {
     names: Option<NameBudget>,
     recovered: Arc<Mutex<RecoveredCounts>>,
     flusher: Arc<Mutex<FlushCounts>>,
+    bit_rates: Arc<Mutex<LastRates>>,
     ledgers: Arc<Mutex<Ledgers>>,
     /// Since when the registered senders cannot be read; `None` while they can.
     senders_failing_since: Arc<Mutex<Option<Instant>>>,
@@ -158,6 +161,16 @@ impl Status {
         let (found, flushes) = (*locked(&self.recovered), self.flushes());
         let readers = self.readers().into_values().collect::<Vec<_>>();
         locked(&self.ledgers).check(counted, &found, &flushes, &readers, now);
+    }
+
+    /// Notes what was counted between the last cut and this one.
+    pub(crate) fn cut(&self, sealed: &[Tally], now: Instant) {
+        locked(&self.bit_rates).note(sealed, now);
+    }
+
+    /// The bit rates of a sender between the last two cuts; `None` while they are unknown.
+    pub(crate) fn bit_rates(&self, sender: IpAddr) -> Option<BitRates> {
+        locked(&self.bit_rates).of(sender, Instant::now())
     }
 
     /// Adds the sums of the tallies of a flush, and `all` of its blocks.

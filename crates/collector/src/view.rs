@@ -252,6 +252,7 @@ impl View for CollectorView {
         let sampled = locked(&self.sampled);
         for exporter in &mut exporters {
             exporter.rates = sampled.rates.get(&exporter.address).copied();
+            exporter.bits_per_second = self.status.bit_rates(exporter.address);
             exporter.bmp = self.monitored.router_of(exporter.address);
             exporter.names = self.names_of(exporter.address);
         }
@@ -262,6 +263,7 @@ impl View for CollectorView {
         let is_multiplied = locked(&self.configured).is_multiplied;
         let mut found = self.exporters.detailed(address, is_multiplied)?;
         found.exporter.rates = locked(&self.sampled).rates.get(&address).copied();
+        found.exporter.bits_per_second = self.status.bit_rates(address);
         found.detail.interfaces = self.interfaces(address);
         found.detail.left_out.interfaces = found.detail.interfaces.len().saturating_sub(LISTED) as u64;
         found.detail.interfaces.truncate(LISTED);

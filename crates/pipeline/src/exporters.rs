@@ -453,6 +453,7 @@ impl Exporter {
             first: stats.first,
             last: stats.last,
             rates: None,
+            bits_per_second: None,
             arrivals: used_units(arrivals),
             clock_offset_seconds: stats.clock_offset_seconds(),
             bmp: None,

@@ -35,6 +35,8 @@ pub struct Exporter {
     pub last: Option<Timestamp>,
     /// Rates over the last 10 seconds; null in the first seconds after the start.
     pub rates: Option<Rates>,
+    /// Mean bit rates of its flows in the last flush, by direction; null before the first one, and while flushes fail.
+    pub bits_per_second: Option<BitRates>,
     /// What its sequence numbers show, by unit.
     pub arrivals: Vec<Arrivals>,
     /// The offset of its clock from the collector's, from its last datagram with flows; positive when it is ahead. Null
@@ -80,6 +82,19 @@ pub struct Rates {
     pub datagrams_per_second: f64,
     /// Flows a second.
     pub flows_per_second: f64,
+}
+
+/// Mean bit rates of what was counted between two flushes, over all prefixes of a sender.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, ToSchema)]
+pub struct BitRates {
+    /// To its prefixes.
+    #[serde(rename = "in")]
+    pub incoming: f64,
+    /// From them.
+    #[serde(rename = "out")]
+    pub outgoing: f64,
+    /// Between own networks, counted where it arrives.
+    pub local: f64,
 }
 
 /// An address that sends, or that a relay names, without being registered.

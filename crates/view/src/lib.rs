@@ -40,7 +40,7 @@ pub use detail::{
     OptionsRecord, Pending, RateChange, SampledRate, Sampling, Stream, Template, TemplateField, Unmatched,
     UnmatchedNetwork, Unreadable,
 };
-pub use exporter::{Arrivals, Exporter, Rates, Unknown};
+pub use exporter::{Arrivals, BitRates, Exporter, Rates, Unknown};
 pub use interface::Interface;
 pub use origins::{OriginFile, OriginFiles};
 pub use prefixes::PrefixCounters;

@@ -1,9 +1,12 @@
-//! What the open counters add up to, for the ledgers: summed from the tables on request, not while flows come in.
+//! What the open counters add up to, for the ledgers and for rates: summed from the tables on request, not while flows come in.
+
+use std::net::IpAddr;
 
 use flow::Counters;
 
 use super::Tally;
-use super::open_minutes::OpenMinutes;
+use super::open_minutes::{OpenMinute, OpenMinutes};
+use crate::direction::Direction;
 
 /// The sums of a tally. Bookings that are not merged yet are in none of them: call [`Tally::merge_pending`] before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,8 +33,7 @@ impl Tally {
     #[must_use]
     pub fn balance(&self) -> Balance {
         let mut balance = Balance::default();
-        let groups = self.active.iter().filter_map(|id| self.groups.get(id.0 as usize));
-        for open in groups.flat_map(OpenMinutes::minutes) {
+        for open in self.open_minutes() {
             let tables = open.directions.iter().flatten().filter_map(|id| self.tables.get(id.index()));
             for tables in tables {
                 open.chain.prefixes.iter().for_each(|_| balance.all.add(tables.all()));
@@ -42,5 +44,22 @@ impl Tally {
             }
         }
         balance
+    }
+
+    /// What is booked under `all` for each sender and direction, in parts: each end of a flow once, however many prefixes are
+    /// around it.
+    pub fn by_sender(&self) -> impl Iterator<Item = (IpAddr, Direction, Counters)> {
+        self.open_minutes().flat_map(|open| {
+            let directions = Direction::ALL.into_iter().zip(open.directions);
+            directions.filter_map(|(direction, id)| {
+                let tables = self.tables.get(id?.index())?;
+                Some((open.chain.sender, direction, tables.all()))
+            })
+        })
+    }
+
+    fn open_minutes(&self) -> impl Iterator<Item = &OpenMinute> {
+        let groups = self.active.iter().filter_map(|id| self.groups.get(id.0 as usize));
+        groups.flat_map(OpenMinutes::minutes)
     }
 }

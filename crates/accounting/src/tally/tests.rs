@@ -251,9 +251,11 @@ fn a_lost_name_unbalances_its_table() {
         );
     }
     tally.merge_pending();
-    // Each flow counts for both prefixes.
+    // Each flow counts for both prefixes, and once for its sender.
     let all = Counters { bytes: 4000, packets: 40, flows: 40 };
     assert_eq!(tally.balance(), Balance { tables: 7, balanced: 7, all });
+    let once = Counters { bytes: 2000, packets: 20, flows: 20 };
+    assert_eq!(tally.by_sender().collect::<Vec<_>>(), [("192.0.2.1".parse().unwrap(), Direction::In, once)]);
     for table in tally.all_tables().filter(|table| table.len() == 20) {
         table.short().retain(&mut Vec::new(), |source, _| source != u32::from_be_bytes([192, 0, 2, 7]));
     }

@@ -97,6 +97,8 @@ fn the_first_event_has_everything_and_later_ones_what_has_changed() {
     assert_eq!((&one["address"], &one["tags"]), (&json!(SENDER), &json!(["edge"])));
     assert_eq!((&one["flowsPerSecond"], &one["lostPercent"]), (&json!(15.0), &json!(null)));
     assert_eq!((&other["address"], &other["flowsPerSecond"]), (&json!("192.0.2.2"), &json!(null)));
+    assert_eq!(one["bitsPerSecond"], json!({"in": 8000.0, "out": 800.0, "local": 80.0}));
+    assert_eq!(other["bitsPerSecond"], json!(null), "it has sent nothing");
     // The numbers of /series, without those of prefixes in others.
     let packets = |path: &str, direction: &str| {
         let path = format!("{path}&step=minute&from=2025-11-25T15:59Z&to=2025-11-25T16:00Z");

@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 use storage::StoreError;
 use tap::Taps;
 use view::{
-    Arrivals, Counter, Detail, DetailedExporter, Exporter, Gauge, Histogram, Interface, Ledger, NameSource, OriginFile,
-    OriginFiles, PrefixCounters, Rates, Reader, RouterName, RouterNames, Socket, Status, Thread, Unknown, View,
+    Arrivals, BitRates, Counter, Detail, DetailedExporter, Exporter, Gauge, Histogram, Interface, Ledger, NameSource,
+    OriginFile, OriginFiles, PrefixCounters, Rates, Reader, RouterName, RouterNames, Socket, Status, Thread, Unknown,
+    View,
 };
 
 use crate::client::{ask, send};
@@ -101,6 +102,7 @@ impl View for MadeUp {
             last: None,
             counters: counters(),
             rates: Some(Rates { datagrams_per_second: 0.5, flows_per_second: 15.0 }),
+            bits_per_second: Some(BitRates { incoming: 8000.0, outgoing: 800.0, local: 80.0 }),
             arrivals: vec![ARRIVALS],
             clock_offset_seconds: Some(-0.25),
             bmp: None,
