@@ -1,7 +1,8 @@
 //! The OpenAPI 3.1 document of the interface, made from the routes themselves. `docs/openapi.json` is a copy that a
-//! test compares, so that a change of a route shows in its diff. `openapi/page.rs` renders it for people. Shared
+//! test compares, so that a change of a route shows in its diff. `openapi/page.rs` renders it for people, with answers from `openapi/answers.rs`. Shared
 //! parameters are in `parameters/documentation.rs`; credentials and errors are here.
 
+mod answers;
 mod page;
 
 use std::sync::LazyLock;

@@ -5,9 +5,11 @@ use std::fmt::{self, Write};
 
 use serde_json::{Map, Value};
 
+use super::answers::{Answered, answered};
+
 /// The style sheet, in the page itself.
 pub(super) const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}\
-h2{margin-top:2.5rem;border-bottom:1px solid #ccc}h2 code{font-size:1.1em}table{border-collapse:collapse;width:100%}\
+summary{cursor:pointer}h2{margin-top:2.5rem;border-bottom:1px solid #ccc}h2 code{font-size:1.1em}table{border-collapse:collapse;width:100%}\
 table{margin:1rem 0}th,td{text-align:left;vertical-align:top;padding:.2rem .8rem .2rem 0;border-bottom:1px solid #eee}\
 code{font:0.95em ui-monospace,monospace}pre{overflow-x:auto;padding:.5rem;border:1px solid #8888}nav li{list-style:none}nav ul{padding:0}small{color:#666}\
 @media(prefers-color-scheme:dark){body{background:#111;color:#ddd}a{color:#8bf}th,td{border-color:#333}small{color:#999}}";
@@ -108,6 +110,7 @@ fn write_operation(page: &mut String, method: &str, path: &str, operation: &Valu
     if let Some(example) = example(method, path, operation) {
         writeln!(page, "<pre class=\"example\"><code>{}</code></pre>", Escaped(&example))?;
     }
+    write_answers(page, method, path)?;
     let mut parameters = array(&operation["parameters"]).peekable();
     if parameters.peek().is_some() {
         writeln!(page, "<table><tr><th>parameter<th>type<th>description<th>example")?;
@@ -131,6 +134,14 @@ fn write_operation(page: &mut String, method: &str, path: &str, operation: &Valu
         }
     }
     writeln!(page, "</table>")
+}
+
+fn write_answers(page: &mut String, method: &str, path: &str) -> fmt::Result {
+    for Answered { request, answer } in answered(method, path) {
+        writeln!(page, "<details><summary>An answer</summary><pre><code>{}</code></pre>", Escaped(&request))?;
+        writeln!(page, "<pre class=\"answer\"><code>{}</code></pre></details>", Escaped(answer))?;
+    }
+    Ok(())
 }
 
 fn write_schema(page: &mut String, name: &str, schema: &Value) -> fmt::Result {

@@ -79,6 +79,11 @@ fn the_requests_of_the_page_work_as_it_signs_them() {
             .iter()
             .any(|path| request.contains(path))
     });
+    let answers = code(page.text(), "<pre class=\"answer\"><code>");
+    assert!(answers.len() >= 15, "docs/rest.md has more: {answers:?}");
+    for answer in answers {
+        assert!(serde_json::from_str::<Value>(&answer).is_ok(), "{answer}");
+    }
     requests.sort_by_key(|request| (!request.contains(" PUT "), request.contains(" DELETE ")));
     assert!(requests.len() >= 15, "{requests:?}");
     for request in requests {
