@@ -68,6 +68,7 @@ mod snmp;
 mod soak;
 mod stated_senders;
 mod stores;
+mod streamed_flows;
 mod tap;
 mod traffic;
 mod upgrade;

@@ -6,9 +6,11 @@
 //! | `flows/window.rs` | windows of time as nfdump has them |
 //! | `flows/grid.rs` | answers as rows of cells |
 //! | `flows/notes.rs` | what an answer was read from, and what is missing |
+//! | `flows/streamed.rs` | the answer of a collector, in lines |
 
 mod grid;
 mod notes;
+mod streamed;
 mod window;
 mod words;
 
@@ -18,7 +20,7 @@ use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::SystemTime;
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use archive::Scan;
 use flow::Timestamp;
 use questions::{Coverage, FlowRows, FlowSeries, FlowTop, MEMORY, RowsQuestion, SeriesQuestion, TopQuestion, Words};
@@ -26,7 +28,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::super::archive::Folder;
-use crate::client::{Client, Connection, target};
+use crate::client::{Client, Connection};
 use crate::commands::progress::Waiting;
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure, OrExit};
@@ -139,8 +141,9 @@ pub(crate) fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode, Fa
     };
     match asked.kind {
         Kind::Rows => {
-            let answer: FlowRows =
+            let answer: Option<FlowRows> =
                 source.answer(&asked, |words, now, scan| Ok(RowsQuestion::read(words, now)?.answer(scan)?))?;
+            let Some(answer) = answer else { return Ok(ExitCode::Success) };
             let has_columns = arguments.columns.is_some();
             print(
                 arguments.output,
@@ -151,14 +154,16 @@ pub(crate) fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode, Fa
             .map(|()| verdict(&answer.coverage))
         }
         Kind::Top => {
-            let answer: FlowTop =
+            let answer: Option<FlowTop> =
                 source.answer(&asked, |words, now, scan| Ok(TopQuestion::read(words, now)?.answer(scan)?))?;
+            let Some(answer) = answer else { return Ok(ExitCode::Success) };
             print(arguments.output, &answer, || Grid::of_top(&answer, asked.has_names), notes::of_top(&answer))
                 .map(|()| verdict(&answer.coverage))
         }
         Kind::Series => {
-            let answer: FlowSeries =
+            let answer: Option<FlowSeries> =
                 source.answer(&asked, |words, now, scan| Ok(SeriesQuestion::read(words, now)?.answer(scan)?))?;
+            let Some(answer) = answer else { return Ok(ExitCode::Success) };
             print(arguments.output, &answer, || Grid::of_series(&answer, asked.has_names), notes::of_series(&answer))
                 .map(|()| verdict(&answer.coverage))
         }
@@ -172,17 +177,18 @@ enum Source {
 }
 
 impl Source {
+    /// `None` if nobody reads standard output any more.
     fn answer<A: DeserializeOwned>(
         &self,
         asked: &Asked,
         from_files: impl FnOnce(&Words<'_>, Timestamp, &Scan<'_>) -> anyhow::Result<A>,
-    ) -> Result<A, Failure> {
+    ) -> Result<Option<A>, Failure> {
         match self {
-            Self::Collector(client) => ask(client, asked),
+            Self::Collector(client) => streamed::ask(client, asked.kind.path(), &asked.words),
             Self::Files(folder) => {
                 let _waiting = Waiting::show("reading files");
                 let words = asked.words.iter().map(|(name, text)| (*name, text.as_str())).collect();
-                from_files(&words, SystemTime::now().into(), &scan(folder)).or_exit(ExitCode::Refused)
+                from_files(&words, SystemTime::now().into(), &scan(folder)).map(Some).or_exit(ExitCode::Refused)
             }
         }
     }
@@ -192,23 +198,6 @@ impl Source {
 pub(crate) fn scan(folder: &Path) -> Scan<'_> {
     let threads = thread::available_parallelism().map_or(1, Into::into);
     Scan { folder, open: None, octets: MEMORY, threads, cancelled: &NOT_CANCELLED, progress: None }
-}
-
-fn ask<A: DeserializeOwned>(client: &Client, asked: &Asked) -> Result<A, Failure> {
-    let _waiting = Waiting::show("waiting for the collector");
-    let parameters: Vec<_> = asked.words.iter().map(|(name, text)| (*name, Some(text.clone()))).collect();
-    let answer =
-        client.exchange("GET", &target(asked.kind.path(), &parameters), "").map_err(|Failure { code, error }| {
-            let error = storage::chain(error.as_ref());
-            Failure::new(
-                code,
-                anyhow!("{error}; its archive can be read without it: --folder DIR, such as --folder data/flows"),
-            )
-        })?;
-    answer.refusal()?;
-    serde_json::from_str(&answer.body)
-        .with_context(|| format!("{} is not a netflow collector of this version", client.url()))
-        .or_exit(ExitCode::Unreachable)
 }
 
 /// Prints an answer, and notes on it: beside what programs read, after what people do.
