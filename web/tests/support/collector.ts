@@ -92,6 +92,8 @@ listen = "127.0.0.1:${this.http}"
 listen = ["127.0.0.1:${this.udp}"]
 [sflow]
 listen = []
+[archive]
+freePercent = 0
 ${this.settings.tables ?? ""}
 `,
     );
