@@ -48,8 +48,8 @@ pub(crate) struct SenderView {
     /// Where the configuration states it; absent if requests can change it.
     #[serde(skip_serializing_if = "Option::is_none")]
     configuration: Option<String>,
-    /// In answers to PUT: which of the prefixes in the request make traffic local, as they cover others or are covered; absent
-    /// without any.
+    /// In answers to PUT: which prefixes of the request make traffic local, as they cover others or are covered, and which have
+    /// both ends of every flow; absent without any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
 }

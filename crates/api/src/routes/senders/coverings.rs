@@ -1,6 +1,8 @@
-//! Warnings about prefixes of a sender that cover each other: where its prefixes are the own networks, traffic between the inner
-//! one and the rest of the outer one is local, so an aggregate that is added moves traffic of the customers in it from `in` and
-//! `out` to `in:local` and `out:local`.
+//! Warnings about prefixes of a sender that cover others.
+//!
+//! Where its prefixes are the own networks, traffic between the inner one and the rest of the outer one is local, so an aggregate
+//! that is added moves traffic of the customers in it from `in` and `out` to `in:local` and `out:local`. A default route has both
+//! ends of every flow.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -13,17 +15,26 @@ use crate::error::Error;
 /// How many are described.
 const LISTED: usize = 5;
 
-/// A warning for each pair of which one is new; none if it is stated which networks are own ones.
+/// A warning for each pair of which one is new, unless it is stated which networks are own ones, and for new default routes.
 pub(super) async fn warnings(api: &Api, sender: IpAddr, added: &[Prefix]) -> Result<Vec<String>, Error> {
-    if added.is_empty() {
-        return Ok(Vec::new());
+    let mut warnings: Vec<String> = added.iter().filter(|prefix| prefix.is_default_route()).map(both_ways).collect();
+    if warnings.len() == added.len() {
+        return Ok(warnings);
     }
     let in_force = api.in_force().await?;
     let prefixes = in_force.senders.iter().find(|listed| listed.address == sender).map(|listed| &listed.prefixes);
-    match (in_force.own, prefixes) {
-        (None, Some(prefixes)) => Ok(of_pairs(prefixes, added)),
-        _ => Ok(Vec::new()),
+    if let (None, Some(prefixes)) = (in_force.own, prefixes) {
+        warnings.extend(of_pairs(prefixes, added));
     }
+    Ok(warnings)
+}
+
+fn both_ways(default_route: &Prefix) -> String {
+    let family = if default_route.is_ipv4() { "IPv4" } else { "IPv6" };
+    format!(
+        "{default_route} has both ends of every {family} flow, so that each counts as in and as out; add the prefixes of your own \
+         networks to see directions"
+    )
 }
 
 fn of_pairs(prefixes: &[Prefix], added: &[Prefix]) -> Vec<String> {
