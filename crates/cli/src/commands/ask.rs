@@ -32,7 +32,10 @@ pub(crate) mod top;
 pub(crate) mod web;
 
 use std::io::Write;
+use std::time::SystemTime;
 
+use accounting::field::{Name, NameError};
+use accounting::zone::ZoneError;
 use flow::{SenderSelection, Timestamp};
 use serde_json::Value;
 
@@ -46,7 +49,7 @@ use crate::table::{Cell, Format, Table, count_of, printable};
 #[derive(clap::Args, Clone, Debug)]
 pub(super) struct Zone {
     /// Time zone of dates: an IANA name such as Europe/Berlin, or an offset such as +05:30 [default: UTC]
-    #[arg(long, env = "NETFLOW_TZ", value_name = "ZONE", allow_hyphen_values = true)]
+    #[arg(long, env = "NETFLOW_TZ", value_name = "ZONE", allow_hyphen_values = true, value_parser = zone)]
     tz: Option<String>,
 }
 
@@ -64,6 +67,33 @@ impl Zone {
     fn read(&self) -> Result<Option<accounting::zone::Zone>, Failure> {
         self.tz.as_deref().map(str::parse).transpose().or_exit(ExitCode::CommandLine)
     }
+
+    /// The zone of dates.
+    fn of_dates(&self) -> Result<accounting::zone::Zone, Failure> {
+        Ok(self.read()?.unwrap_or(accounting::zone::Zone::UTC))
+    }
+
+    /// Refuses what is no time. The collector reads them again, by its own clock.
+    fn check_times(&self, times: [&Option<String>; 2]) -> Result<(), Failure> {
+        let zone = self.of_dates()?;
+        let is_time = |text: &String| zone.time(text, SystemTime::now().into()).map(|_| ());
+        times.into_iter().flatten().try_for_each(is_time).or_exit(ExitCode::CommandLine)
+    }
+}
+
+fn zone(text: &str) -> Result<String, ZoneError> {
+    text.parse::<accounting::zone::Zone>().map(|_| text.to_owned())
+}
+
+/// A length of time, as the collector reads it.
+fn duration(text: &str) -> Result<String, &'static str> {
+    let length = accounting::zone::duration(text).map(|_| text.to_owned());
+    length.ok_or("write a number with s, m, h, d or w, such as 15m, 1h or 7d")
+}
+
+/// A counter, as the collector reads it.
+fn counter(text: &str) -> Result<String, NameError> {
+    text.parse::<Name>().map(|_| text.to_owned())
 }
 
 fn show_times_in(zone: &accounting::zone::Zone, value: &mut Value) {

@@ -224,8 +224,8 @@ fn commands_take_dates_of_a_time_zone() {
     let set = run(&collector, &["series", "127.0.0.1", prefix, "--tz", "-03:30", "--json"]);
     assert_eq!(serde_json::from_str::<Value>(&set).unwrap()["tz"], "-03:30");
     let (_, stderr, code) = collector.command(&["top", "127.0.0.1", prefix, "--tz", "Berlin"]);
-    assert_eq!(code, Some(9));
-    assert!(stderr.contains("(400): tz: 'Berlin' is not a time zone: write a name"), "{stderr}");
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("'--tz <ZONE>': 'Berlin' is not a time zone: write a name"), "{stderr}");
     collector.terminate();
 }
 

@@ -49,6 +49,7 @@ mod log;
 mod logged_changes;
 mod lost_acknowledgements;
 mod metrics;
+mod mistakes;
 mod networks;
 mod origins;
 mod output;

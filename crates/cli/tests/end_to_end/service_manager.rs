@@ -57,3 +57,17 @@ fn systemd_gets_ready_alive_reloading_and_stopping() {
     collector.terminate();
     manager.wait_for("STOPPING=1");
 }
+
+#[test]
+fn the_unit_waits_for_the_network_and_restarts_a_failed_collector_without_limit() {
+    let unit =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../packaging/netflow.service")).unwrap();
+    let lines: Vec<&str> = unit.lines().collect();
+    for line in ["After=network-online.target", "Wants=network-online.target", "StartLimitIntervalSec=0"] {
+        assert!(lines.contains(&line), "{line}");
+    }
+    assert!(lines.contains(&"Restart=on-failure") && unit.contains("\nRestartSec="), "{unit}");
+    // An unreachable store (5) or an address that the host does not have yet (6) may become available.
+    let never = unit.lines().find_map(|line| line.strip_prefix("RestartPreventExitStatus=")).unwrap();
+    assert_eq!(never, "2 3 10");
+}

@@ -2,13 +2,14 @@
 
 use std::io::{self, Write};
 
+use accounting::period::Period;
 use flow::{Prefix, SenderSelection};
 use serde_json::Value;
 
 use super::{Naming, Zone, about, ask, number, print, print_remarks, text};
 use crate::client::{Client, Connection, target};
 use crate::config::Config;
-use crate::exit_code::{ExitCode, Failure};
+use crate::exit_code::{ExitCode, Failure, OrExit};
 use crate::output;
 use crate::table::{Cell, Format, Table, count_of, printable};
 
@@ -44,6 +45,9 @@ pub(crate) struct Arguments {
 /// Queries and prints.
 pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
     let Arguments { sender, prefix, month, local, zone, naming, format, connection } = arguments;
+    if let Some(month) = &month {
+        zone.of_dates()?.date(Period::Month, month).or_exit(ExitCode::CommandLine)?;
+    }
     let client = Client::new(&connection, config)?;
     let (path, selection) = about("billing", &sender);
     let parameters = [

@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::rates::{Measured, RateOf};
 use super::{
-    Naming, Zone, about, ask, counters, named, number, percent_of_speed, print, print_remarks, print_senders, text,
-    value_name,
+    Naming, Zone, about, ask, counter, counters, duration, named, number, percent_of_speed, print, print_remarks,
+    print_senders, text, value_name,
 };
 use crate::amounts::{self, Unit};
 use crate::client::{Client, Connection, target};
@@ -38,7 +38,7 @@ pub(crate) struct Arguments {
     /// One of its prefixes; or several with commas, the name, customer or tag of networks, or all: they are added up
     prefix: PrefixSelection,
     /// The counter: all, or a value of a field such as proto:tcp, dstport:443 or srcip:192.0.2.1
-    #[arg(long, default_value = "all")]
+    #[arg(long, default_value = "all", value_parser = counter)]
     name: String,
     /// Instead of one counter: the largest values of a field such as srcip, or of an end: remoteip, remoteport, remoteas, remotecountry, ownip, ownport, ownas, owncountry
     #[arg(long, conflicts_with = "name")]
@@ -52,7 +52,7 @@ pub(crate) struct Arguments {
     /// With --field: these values instead of the largest, with commas
     #[arg(long, requires = "field", conflicts_with_all = ["number", "by"])]
     values: Option<String>,
-    /// Direction relative to the prefix, or several with commas [default: all four]
+    /// Direction relative to the prefix, or several with commas; in:local and out:local are traffic between your own networks [default: all four]
     #[arg(long, value_delimiter = ',', value_parser = ["in", "out", "in:local", "out:local"])]
     direction: Vec<String>,
     /// Start with the step that contains this time, such as 2026-11-23T05:01Z, 2026-11-23, 14:00, yesterday or -2h [default: a day before the end]
@@ -62,7 +62,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     to: Option<String>,
     /// This time before the end, such as 15m, 1h or 7d
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
     last: Option<String>,
     /// Length of a step
     #[arg(long, default_value = "hour", value_parser = ["minute", "hour", "day", "month"])]
@@ -82,6 +82,7 @@ pub(crate) struct Arguments {
 /// Queries and prints.
 pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
     let (format, naming) = (arguments.format, arguments.naming);
+    arguments.zone.check_times([&arguments.from, &arguments.to])?;
     let (path, selection) = about("series", &arguments.sender);
     let is_split = arguments.field.is_some();
     let measured = arguments.rate.measured(arguments.by.as_deref());
@@ -141,7 +142,7 @@ fn table(answer: &Value, measured: Measured) -> Table {
         of_points.filter_map(|point| point["counters"].as_object()).flat_map(|counters| counters.values());
     let has_speed = counted.any(|of| !of["percentOfSpeed"].is_null());
     headings.extend(has_speed.then_some("% of speed"));
-    steps(answer, &headings, |of, seconds| {
+    steps(answer, &headings, is_gap, |of, seconds| {
         let [bytes, packets, flows] = counters(of);
         let speed = has_speed.then(|| percent_of_speed(of));
         [measured.cell(of, seconds), bytes, packets, flows].into_iter().chain(speed).collect()
@@ -151,18 +152,33 @@ fn table(answer: &Value, measured: Measured) -> Table {
 /// For programs.
 fn rows(answer: &Value, rates: Option<Measured>) -> Table {
     let headings = ["start", "direction", "bytes", "pkts", "flows"].into_iter().chain(rates.map(Measured::heading));
-    steps(answer, &headings.collect::<Vec<_>>(), |of, seconds| {
-        counters(of).into_iter().chain(rates.map(|measured| measured.cell(of, seconds))).collect()
-    })
+    steps(
+        answer,
+        &headings.collect::<Vec<_>>(),
+        |_| false,
+        |of, seconds| counters(of).into_iter().chain(rates.map(|measured| measured.cell(of, seconds))).collect(),
+    )
 }
 
-/// A row for each step and direction, and for each gap.
-fn steps(answer: &Value, headings: &[&str], cells: impl Fn(&Value, u64) -> Vec<Cell>) -> Table {
+fn is_gap(point: &Value) -> bool {
+    point["counters"].is_null()
+}
+
+/// A row for each step and direction, and for each gap; one for consecutive steps that are to be together.
+fn steps(
+    answer: &Value,
+    headings: &[&str],
+    is_together: impl Fn(&Value) -> bool,
+    cells: impl Fn(&Value, u64) -> Vec<Cell>,
+) -> Table {
     let mut table = Table::new(headings);
-    for point in answer["points"].as_array().into_iter().flatten() {
+    let points = answer["points"].as_array().map(Vec::as_slice).unwrap_or_default();
+    for points in points.chunk_by(|one, next| is_together(one) && is_together(next)) {
+        let Some(point) = points.first() else { continue };
         let start = text(&point["start"]);
-        if point["counters"].is_null() {
-            let mut row = vec![Cell::Text(start), Cell::Text(String::new())];
+        if is_gap(point) {
+            let steps = if points.len() > 1 { format!("{} steps without data", points.len()) } else { String::new() };
+            let mut row = vec![Cell::Text(start), Cell::Text(steps)];
             row.resize(headings.len(), Cell::Gap);
             table.push(row);
             continue;

@@ -1,9 +1,12 @@
 //! `netflow stats`: totals of one date, or of several.
 
+use accounting::period::Period;
 use flow::{Prefix, SenderSelection};
 use serde_json::{Value, json};
 
-use super::{Naming, Zone, about, ask, counters, named, print, print_remarks, print_senders, text, value_name};
+use super::{
+    Naming, Zone, about, ask, counter, counters, named, print, print_remarks, print_senders, text, value_name,
+};
 use crate::client::{Client, Connection, target};
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure, OrExit};
@@ -28,7 +31,7 @@ pub(crate) struct Arguments {
     #[arg(required = true, value_name = "DATE")]
     dates: Vec<String>,
     /// The counter: all, or a value of a field such as proto:tcp, dstport:443 or srcip:192.0.2.1; can be repeated
-    #[arg(long = "name", default_value = "all", value_name = "NAME")]
+    #[arg(long = "name", default_value = "all", value_name = "NAME", value_parser = counter)]
     names: Vec<String>,
     #[command(flatten)]
     naming: Naming,
@@ -45,15 +48,16 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
     let Arguments { sender, prefix, dates, names, naming, zone, format, connection } = arguments;
     let mut periods = serde_json::Map::new();
     for date in dates {
-        // The form determines the period. The collector rejects an invalid date, and shows the right form.
-        let period = match date.len() {
-            0..=4 => "years",
-            5..=7 => "months",
-            8..=10 => "days",
-            11..=13 => "hours",
-            _ => "minutes",
+        // The form determines the period.
+        let (period, key) = match date.len() {
+            0..=4 => (Period::Year, "years"),
+            5..=7 => (Period::Month, "months"),
+            8..=10 => (Period::Day, "days"),
+            11..=13 => (Period::Hour, "hours"),
+            _ => (Period::Minute, "minutes"),
         };
-        let asked = periods.entry(period).or_insert_with(|| json!([]));
+        zone.of_dates()?.date(period, &date).or_exit(ExitCode::CommandLine)?;
+        let asked = periods.entry(key).or_insert_with(|| json!([]));
         if let Value::Array(asked) = asked {
             asked.push(json!({ date: names }));
         }

@@ -13,7 +13,8 @@ use super::{
 use crate::client::{Client, Connection, target};
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure};
-use crate::table::{Cell, Format, Table, duration};
+use crate::output;
+use crate::table::{Cell, Format, Table, duration, grouped};
 
 /// The query.
 #[derive(clap::Args, Debug)]
@@ -26,7 +27,11 @@ Examples:
   netflow top 192.0.2.1 172.16.1.0/24 --from 'yesterday 14:00' --to 'yesterday 15:00' --tz Europe/Berlin
   netflow top all 172.16.1.0/24 --field srcas --last 1d
   netflow top 192.0.2.1,192.0.2.2 172.16.1.0/24
-  netflow top all customer-a --field dstport")]
+  netflow top all customer-a --field dstport
+
+One field at a time is counted for years. Every flow is in the archive for some days: netflow flows groups by several
+fields and by interfaces, and has filters:
+  netflow flows --last 1h --by srcip,dstport 'dst port 443'")]
 pub(crate) struct Arguments {
     /// The address of the sender; or several with commas, tag:NAME, or all: their counters are added up
     sender: SenderSelection,
@@ -35,7 +40,7 @@ pub(crate) struct Arguments {
     /// Group by this field
     #[arg(long, default_value = "srcip", value_parser = fields())]
     field: String,
-    /// Direction relative to the prefix
+    /// Direction relative to the prefix; in:local and out:local are traffic between your own networks
     #[arg(long, default_value = "in", value_parser = ["in", "out", "in:local", "out:local"])]
     direction: String,
     /// Start time, such as 2026-11-23T05:01Z, 2026-11-23, 14:00, yesterday or -2h [default: an hour before the end]
@@ -45,7 +50,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     to: Option<String>,
     /// This time before the end, such as 15m, 1h or 7d
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", value_parser = super::duration)]
     last: Option<String>,
     /// Number of rows, 1 to 1000
     #[arg(short, long, default_value_t = 20, value_name = "N")]
@@ -88,29 +93,51 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
         format,
         connection,
     } = arguments;
+    zone.check_times([&from, &to])?;
     let (path, selection) = about("top", &sender);
     let measured = rate.measured(by.as_deref());
     let by = by.unwrap_or_else(|| measured.key().to_owned());
-    let parameters = [
-        selection,
-        ("prefix", Some(prefix.to_string())),
-        ("field", Some(field)),
-        ("direction", Some(direction)),
-        ("from", from),
-        ("to", to),
-        ("last", last),
-        ("tz", zone.tz),
-        ("n", Some(number.to_string())),
-        ("by", Some(by)),
-        naming.parameter(format),
-    ];
+    let asked = |direction: &str, number: u32| {
+        target(
+            &path,
+            &[
+                selection.clone(),
+                ("prefix", Some(prefix.to_string())),
+                ("field", Some(field.clone())),
+                ("direction", Some(direction.to_owned())),
+                ("from", from.clone()),
+                ("to", to.clone()),
+                ("last", last.clone()),
+                ("tz", zone.tz.clone()),
+                ("n", Some(number.to_string())),
+                ("by", Some(by.clone())),
+                naming.parameter(format),
+            ],
+        )
+    };
     let client = Client::new(&connection, config)?;
-    let answer = ask(&client, "GET", &target(&path, &parameters), "")?;
+    let answer = ask(&client, "GET", &asked(&direction, number), "")?;
     let rates = rate.for_programs();
     print(format, &answer, |answer| if format.csv { rows(answer, naming, rates) } else { table(answer, measured) })?;
+    if answer["total"]["flows"] == 0 && !format.json && !direction.ends_with(":local") {
+        let local = format!("{direction}:local");
+        report_local(&local, &ask(&client, "GET", &asked(&local, 1), "")?);
+    }
     print_senders(format, &answer)?;
     print_remarks(format, &answer)?;
     Ok(ExitCode::Success)
+}
+
+/// A prefix around others seems to have no traffic where all of it is local.
+fn report_local(direction: &str, answer: &Value) {
+    let flows = match number(&answer["total"]["flows"]) {
+        0 => return,
+        1 => "1 flow is".to_owned(),
+        flows => format!("{} flows are", grouped(flows)),
+    };
+    output::report(format_args!(
+        "{flows} of this time local, between your own networks: --direction {direction} shows them (docs/networks.md)"
+    ));
 }
 
 /// For people: the rows add up to the total, also as they are rounded.

@@ -37,6 +37,30 @@ fn unknown_and_contradictory_sampling_rates_are_reported() {
 }
 
 #[test]
+fn an_announced_sampling_rate_of_one_is_no_problem() {
+    let collector = Collector::start();
+    let from = router("127.0.2.9");
+    add(&collector, "127.0.2.9", "192.0.2.0/24");
+    let flows = template(&[]);
+    let options = TemplateSpec::options(257, 1, [(1, 4), (48, 1), (34, 4)].map(|(id, n)| FieldSpecifier::iana(id, n)));
+    // v5 beside v9 of one address; the options data announce a rate of 1.
+    let mut sequence = 0;
+    collector.wait_until("both protocols", || {
+        let sampler = [&[0, 0, 0, 0, 1][..], &1_u32.to_be_bytes()].concat();
+        let datagram = v9(sequence).template(&options).data(&options, &[sampler]).template(&flows);
+        from.send_to(&datagram.data(&flows, &[TO_MONITORED.to_vec()]).finish(), collector.receiving).unwrap();
+        from.send_to(&crate::thirty_flows(), collector.receiving).unwrap();
+        sequence += 1;
+        let detail = collector.rest("GET", "/exporters/127.0.2.9", "");
+        let rates: Vec<&Value> = detail["sampling"]["announced"].as_array().into_iter().flatten().collect();
+        rates.iter().any(|rate| rate["rate"] == 1) && detail["protocols"].as_object().is_some_and(|of| of.len() == 2)
+    });
+    let names: Vec<String> = findings(&collector, "127.0.2.9").iter().map(|of| of["finding"].to_string()).collect();
+    assert!(!names.iter().any(|name| name.contains("sampling")), "{names:?}");
+    collector.terminate();
+}
+
+#[test]
 fn a_sampling_rate_that_cannot_be_is_reported_and_ignored() {
     let collector = Collector::start();
     let from = router("127.0.2.7");
