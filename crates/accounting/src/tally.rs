@@ -356,6 +356,14 @@ impl Tally {
         self.active.is_empty()
     }
 
+    /// The prefixes of a sender for which flows are booked, for them or within them; one may be there several times.
+    pub fn booked(&self, monitored: &Monitored) -> impl Iterator<Item = Prefix> {
+        let is_booked = |(id, chain): &&(GroupId, Arc<Chain>)| {
+            self.groups.get(id.0 as usize).is_some_and(|group| group.has_booked(chain))
+        };
+        monitored.chains.iter().filter(is_booked).flat_map(|(_, chain)| chain.prefixes.iter().copied())
+    }
+
     /// The number of names: a gauge. Pending bookings are not included.
     #[must_use]
     pub fn names(&self) -> usize {

@@ -132,6 +132,8 @@ pub(crate) struct Config {
     pub(crate) data_dir: PathBuf,
     /// `flushInterval`: how often counters are stored.
     pub(crate) flush_interval: Duration,
+    /// `firstFlush`: how long the first flows of a newly registered router wait to be stored.
+    pub(crate) first_flush: Duration,
     /// `clockLimit`: how far an export time may differ from the receive time.
     pub(crate) clock_limit: Duration,
 }
@@ -388,6 +390,7 @@ impl Default for Config {
             journal: Journal { sync: Sync::default(), max_bytes: 1024 * 1024 * 1024 },
             data_dir: PathBuf::from("data"),
             flush_interval: Duration::from_secs(10 * SECOND),
+            first_flush: Duration::from_secs(SECOND),
             clock_limit: Duration::from_secs(10 * MINUTE),
         }
     }

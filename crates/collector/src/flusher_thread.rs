@@ -1,5 +1,5 @@
-//! The thread between the shards and the store: it cuts after each interval, retries flushes that the store did not accept,
-//! and rolls up once a minute. The flusher does the work of each step.
+//! The thread between the shards and the store: it cuts after each interval, and soon after the first flows of a newly
+//! registered prefix; retries flushes that the store did not accept; and rolls up once a minute. The flusher does the work of each step.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -15,6 +15,7 @@ use storage::StoreError;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
+use crate::first_flush::FirstFlush;
 use crate::flusher::{FIRST_PAUSE, Flusher, LONGEST_PAUSE};
 use crate::journaled_shard::{self, JournaledShard};
 use crate::ledgers::CutCounts;
@@ -43,6 +44,7 @@ pub(crate) struct FlusherThread {
     pub(crate) ended: Receiver<()>,
     pub(crate) current: Arc<Mutex<Reloadable>>,
     pub(crate) admitted: Admitted,
+    pub(crate) first: FirstFlush,
     pub(crate) stop: Arc<AtomicBool>,
     pub(crate) runtime: Handle,
     pub(crate) tries: Tries,
@@ -67,15 +69,18 @@ impl FlusherThread {
         self.status.cut(&[], sealed_at);
         loop {
             self.pulse.beat();
-            let interval = self.take_settings();
+            let (interval, first_flush) = self.take_settings();
             let until_next_try = self.tries.next.saturating_duration_since(Instant::now());
             let nap = if self.flusher.waiting() > 0 { until_next_try.min(LOOK) } else { LOOK };
             let until_next_cut = interval.saturating_sub(sealed_at.elapsed());
             if self.ended.recv_timeout(nap.min(until_next_cut)) == Err(RecvTimeoutError::Disconnected) {
                 break;
             }
-            if sealed_at.elapsed() >= interval {
+            // What is found now has waited since the last look, or less.
+            let is_first = self.first.is_due(&self.shards, Instant::now(), first_flush.saturating_sub(LOOK));
+            if is_first || sealed_at.elapsed() >= interval {
                 sealed_at = Instant::now();
+                self.first.flushing(&self.shards, sealed_at, is_first);
                 outcome = self.cut_unless_failed(outcome);
             }
             if outcome.is_ok() && self.flusher.is_superseded() {
@@ -100,12 +105,12 @@ impl FlusherThread {
         outcome
     }
 
-    /// Applies the current settings; returns the interval between flushes.
-    fn take_settings(&mut self) -> Duration {
-        let Reloadable { flush_interval, keep, counted_prefixes, .. } = *locked(&self.current);
+    /// Applies the current settings; returns the interval between flushes, and how long first flows wait.
+    fn take_settings(&mut self) -> (Duration, Duration) {
+        let Reloadable { flush_interval, first_flush, keep, counted_prefixes, .. } = *locked(&self.current);
         self.flusher.set(keep);
         self.status.prefixes().follow(&self.admitted.load_full(), counted_prefixes);
-        flush_interval
+        (flush_interval, first_flush)
     }
 
     /// Another process has this identity: nothing more is put, and data that arrive until the end go into the spool.

@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | 1 receive | `listening`, `receiver`, `kernel_drops` | sockets, bound or passed; threads that read them in batches |
 //! | 2-5 | [`journaled_shard`] | a shard of the crate `pipeline` with its end of the journal; the cut; recovery |
-//! | 6 commit | [`flusher`], `flusher_thread` | tallies become numbered blocks in the store; roll-up; retention |
+//! | 6 commit | [`flusher`], `flusher_thread`, `first_flush` | tallies become numbered blocks in the store; roll-up; retention |
 //!
 //! | file | what it does |
 //! | --- | --- |
@@ -39,6 +39,7 @@
 mod acceptance;
 mod bit_rates;
 mod change;
+mod first_flush;
 mod flush_counts;
 pub mod flusher;
 mod flusher_thread;

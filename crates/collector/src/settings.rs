@@ -40,6 +40,8 @@ pub struct Reloadable {
     pub stated: Arc<Stated>,
     /// The interval between flushes.
     pub flush_interval: Duration,
+    /// How long the first flows of a newly registered prefix wait for a flush, if that is less.
+    pub first_flush: Duration,
     /// How long blocks are kept.
     pub keep: Keep,
     /// Size limit and sync policy of the journal. A start takes a journal that was opened with them.
@@ -66,6 +68,7 @@ pub(crate) fn reloadable() -> Reloadable {
         rules,
         stated: Arc::default(),
         flush_interval: Duration::from_secs(3600),
+        first_flush: Duration::from_secs(3600),
         keep: Keep::default(),
         journal: journal::Settings { sync: journal::Sync::Off, limit_bytes: 0 },
         spool_bytes: 0,

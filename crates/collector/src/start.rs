@@ -22,6 +22,7 @@ use udp::{Socket, SocketSet};
 use wire::{PendingBudget, SessionLimits};
 
 use crate::acceptance::Acceptance;
+use crate::first_flush::FirstFlush;
 use crate::flusher::Flusher;
 use crate::flusher_thread::{FlusherThread, Tries};
 use crate::interfaces::Interfaces;
@@ -132,6 +133,7 @@ pub async fn start(
         ended,
         current: Arc::clone(&current),
         admitted: registrations.admitted(),
+        first: FirstFlush::new(registrations.admitted()),
         stop: Arc::clone(&stop),
         runtime: Handle::current(),
         tries: Tries::now(),

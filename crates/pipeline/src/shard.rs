@@ -233,6 +233,12 @@ impl Shard {
         std::mem::replace(tally, empty)
     }
 
+    /// What is counted and not sealed.
+    #[must_use]
+    pub fn tally(&self) -> &Tally {
+        &self.counting.tally
+    }
+
     /// The counts so far.
     #[must_use]
     pub fn counts(&self) -> &Counts {

@@ -142,6 +142,11 @@ impl OpenMinutes {
         self.used == 0
     }
 
+    /// Whether something is booked for this chain.
+    pub(super) fn has_booked(&self, chain: &Arc<Chain>) -> bool {
+        self.minutes().any(|open| Arc::ptr_eq(&open.chain, chain))
+    }
+
     /// The open minutes, in no particular order.
     pub(super) fn minutes(&self) -> impl Iterator<Item = &OpenMinute> {
         self.minutes.iter().take(self.used)

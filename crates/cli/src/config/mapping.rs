@@ -50,6 +50,7 @@ impl Config {
             rules: self.rules(),
             stated: Arc::new(self.stated()),
             flush_interval: self.flush_interval,
+            first_flush: self.first_flush,
             keep: self.keep(),
             journal: self.journal_settings(),
             spool_bytes: self.spool.max_bytes as u64,

@@ -142,6 +142,8 @@ pub(crate) const KEYS: &[Key] = &[
         "The directory for everything on disk; created if missing. A relative path starts at the working directory of netflow. The service uses /var/lib/netflow."),
     live("flushInterval", |config| ValueKind::Duration(&mut config.flush_interval, seconds(SECOND, 5 * MINUTE)),
         "How often counters are stored."),
+    live("firstFlush", |config| ValueKind::Duration(&mut config.first_flush, seconds(SECOND, 5 * MINUTE)),
+        "How long the first flows of a newly registered router or prefix wait to be stored, if that is less than flushInterval. Flows are stored for this reason every 10 seconds at most."),
     live("clockLimit", |config| ValueKind::Duration(&mut config.clock_limit, seconds(SECOND, 366 * DAY)),
         "How far the export time in a datagram may differ from its receive time. Beyond that, its flows are counted at the receive time. A prefix has at most 128 minutes that are more than 10 minutes off between two flushes; flows of further ones are also counted at the receive time."),
     fixed("server.cores", |config| ValueKind::Count(&mut config.server.cores, 0..=1024),

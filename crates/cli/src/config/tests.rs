@@ -55,6 +55,7 @@ const CHANGED: &[(&str, &str, &str)] = &[
     ("storage", "\"redis\"", "redis"),
     ("dataDir", "\"/x\"", "/x"),
     ("flushInterval", "\"1s\"", "1s"),
+    ("firstFlush", "\"2s\"", "2s"),
     ("clockLimit", "\"1h\"", "1h"),
     ("server.cores", "2", "2"),
     ("server.statuslog", "\"never\"", "never"),
@@ -247,7 +248,7 @@ fn the_nearest_key_is_found_over_case_and_section() {
     assert_eq!(nearest("retention.weeks"), "the keys of [retention] are minutes, hours, days, months, years");
     assert_eq!(
         nearest("color"),
-        "there are storage, dataDir, flushInterval, clockLimit, and the sections [server], [accounting], [networks], [senders], [origins], [interfaces], [snmp], [admin], [admin.tls], [http], [metrics], [netflow], \
+        "there are storage, dataDir, flushInterval, firstFlush, clockLimit, and the sections [server], [accounting], [networks], [senders], [origins], [interfaces], [snmp], [admin], [admin.tls], [http], [metrics], [netflow], \
          [sflow], [bmp], [retention], [redis], [cassandra], [spool], [journal], [log], [archive]"
     );
 }

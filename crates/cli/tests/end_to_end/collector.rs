@@ -331,6 +331,8 @@ fn ready<'c>(command: &'c mut Command, directory: &TempDir) -> &'c mut Command {
     let shared = [
         ("NETFLOW__SFLOW__LISTEN", ""),
         ("NETFLOW__FLUSH_INTERVAL", "1s"),
+        // Tests that choose when to flush register their routers while the collector runs.
+        ("NETFLOW__FIRST_FLUSH", "5m"),
         ("NETFLOW__SERVER__STATUSLOG", "1s"),
         // However full the disk of the tests is.
         ("NETFLOW__ARCHIVE__FREE_PERCENT", "0"),

@@ -64,6 +64,7 @@ fn reloadable(listen: &[SocketAddr]) -> Reloadable {
         rules: rules(),
         stated: Arc::default(),
         flush_interval: Duration::from_millis(50),
+        first_flush: Duration::from_secs(1),
         keep: Keep::default(),
         journal: journal::Settings { sync: journal::Sync::Off, limit_bytes: 1 << 20 },
         spool_bytes: 1 << 20,
@@ -115,6 +116,10 @@ struct Bench {
 
 impl Bench {
     async fn start(listen: &[&str], senders: &[IpAddr]) -> Self {
+        Self::start_with(settings(listen), senders).await
+    }
+
+    async fn start_with(settings: Settings, senders: &[IpAddr]) -> Self {
         let (store, changed) = (Arc::new(Memory::default()), Arc::new(Notify::new()));
         let writer = WriterState::new(WriterId(1), 1, now());
         store.put_writer(&writer).await.unwrap();
@@ -122,7 +127,7 @@ impl Bench {
             store.add_prefixes(*sender, &[MONITORED.parse().unwrap()]).await.unwrap();
         }
         let shared: Arc<dyn Store> = Arc::<Memory>::clone(&store);
-        let collector = start(settings(listen), shared, None, None, writer, Arc::clone(&changed), None).await.unwrap();
+        let collector = start(settings, shared, None, None, writer, Arc::clone(&changed), None).await.unwrap();
         Self { store, changed, collector }
     }
 
@@ -254,6 +259,35 @@ async fn flushes_come_while_it_runs_and_every_datagram_has_a_fate() {
         tokio::task::yield_now().await;
     }
     bench.collector.stop().await.unwrap();
+    balances(&status, &["datagrams", "records", "flows", "values", "blocks", "store"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_flows_after_a_registration_do_not_wait_for_the_interval() {
+    let mut settings = settings(&["127.0.0.1:0"]);
+    settings.reloadable.flush_interval = Duration::from_secs(24 * 3600);
+    let known = IpAddr::from(Ipv4Addr::LOCALHOST);
+    let bench = Bench::start_with(settings, &[known]).await;
+    let to = bench.collector.addresses()[0];
+    exporter(known).send_to(&datagram(now()), to).unwrap();
+    bench.until(|counts| counts.flows[FlowFate::Matched] == 1).await;
+
+    let sender = IpAddr::from(Ipv4Addr::new(127, 0, 0, 9));
+    bench.store.add_prefixes(sender, &[MONITORED.parse().unwrap()]).await.unwrap();
+    bench.changed.notify_one();
+    let socket = exporter(sender);
+    let end = Instant::now() + DEADLINE;
+    while bench.counted(sender).await.flows == 0 {
+        assert!(Instant::now() < end, "not flushed: {:?}", bench.collector.status().flushes());
+        socket.send_to(&datagram(now()), to).unwrap();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let status = bench.collector.status();
+    assert_eq!(status.flushes().flushes, 1);
+    assert_eq!(bench.counted(known).await.flows, 1);
+    let store = Arc::clone(&bench.store);
+    bench.collector.stop().await.unwrap();
+    assert_eq!(counted(store.as_ref(), sender).await.flows + 1, status.counts().flows[FlowFate::Matched]);
     balances(&status, &["datagrams", "records", "flows", "values", "blocks", "store"]);
 }
 
