@@ -6,6 +6,8 @@
 # make features   builds without each cargo feature, and of the fuzz targets
 # make bench      measurements            make soak     long tests            make fuzz     FUZZ_SECONDS for each target
 # make deb        a Debian package, in target/
+# make dist       everything of a release, in target/dist; ARCH="amd64 arm64" for both architectures
+# make test-dist  builds that once more elsewhere, compares, and tries what it has built, as root
 # make test-deb   installs a package, uses it and purges it, and lets systemd run it, in namespaces, as root
 # make test-image the steps of packaging/Dockerfile without Docker, as root
 # make bless      regenerates the files that are generated from code: documents, tables, screens
@@ -22,7 +24,7 @@ DENY = target/tools/bin/cargo-deny
 # For what only root may do: installing packages, creating a namespace.
 SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: run web test schemathesis test-archive lint features bench soak bless deb test-deb test-image fuzz test-packages
+.PHONY: run web test schemathesis test-archive lint features bench soak bless deb dist test-dist test-deb test-image fuzz test-packages
 
 # The cargo features of the program.
 FEATURES ?= tui
@@ -137,6 +139,25 @@ bless:
 deb: web
 	cargo build --release --locked
 	packaging/deb target/release/netflow
+
+# What a release is built with beside cargo: a linker and C compiler for every architecture, and the tool that lists crates.
+RELEASE_WHEELS = cargo-zigbuild==0.24.1 ziglang==0.17.1 "cyclonedx-python-lib[json-validation]==11.12.0"
+CYCLONEDX = 0.5.9
+RELEASE_TOOLS = target/tools/release-tools
+ARCH ?= $(shell dpkg --print-architecture)
+DIST ?= target/dist
+
+dist: web $(RELEASE_TOOLS)
+	packaging/dist $(DIST) $(ARCH)
+
+test-dist: dist
+	$(SUDO) packaging/test-dist $(DIST) $(ARCH)
+
+$(RELEASE_TOOLS): | test-packages
+	[ -x target/tools/bin/pip ] || python3 -m venv target/tools
+	target/tools/bin/pip install -q $(RELEASE_WHEELS)
+	cargo install -q --locked --root target/tools --target-dir target/tools/build cargo-cyclonedx --version $(CYCLONEDX)
+	touch $@
 
 # With the debug program, which `make test` has already built.
 test-deb: test-packages web
