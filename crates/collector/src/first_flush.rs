@@ -1,5 +1,5 @@
 //! When the first flows of a newly registered prefix are flushed: soon, instead of at the end of the interval between
-//! flushes. Whoever registers a router then sees at once that it is counted.
+//! flushes. An operator who registers a router sees at once that it is counted.
 //!
 //! This file reads no clock.
 
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn it_waits_as_long_as_it_is_told_and_forgets_what_is_removed() {
+    fn it_waits_as_long_as_is_set_and_forgets_what_is_removed() {
         let mut bench = Bench::new();
         let patience = Duration::from_secs(5);
         bench.register(&[1], &["10.0.0.0/8"]);
