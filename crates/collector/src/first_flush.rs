@@ -40,6 +40,11 @@ impl FirstFlush {
         Self { admitted, known, new: BTreeMap::new(), found: None, last: None }
     }
 
+    /// The senders that are registered now.
+    pub(crate) fn registered(&self) -> Arc<Snapshot> {
+        self.admitted.load_full()
+    }
+
     /// Looks for flows of new prefixes. Returns whether they are to be flushed now: `patience` after they were found.
     pub(crate) fn is_due(&mut self, shards: &[Arc<Mutex<JournaledShard>>], now: Instant, patience: Duration) -> bool {
         self.note_registrations();

@@ -10,7 +10,7 @@ use accounting::period::Minute;
 use accounting::tally::Tally;
 use flow::Timestamp;
 use journal::Journal;
-use pipeline::{Admitted, Exporters, Sealed};
+use pipeline::{Exporters, Sealed};
 use storage::StoreError;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -43,7 +43,6 @@ pub(crate) struct FlusherThread {
     /// Disconnected when all receivers have ended.
     pub(crate) ended: Receiver<()>,
     pub(crate) current: Arc<Mutex<Reloadable>>,
-    pub(crate) admitted: Admitted,
     pub(crate) first: FirstFlush,
     pub(crate) stop: Arc<AtomicBool>,
     pub(crate) runtime: Handle,
@@ -109,7 +108,7 @@ impl FlusherThread {
     fn take_settings(&mut self) -> (Duration, Duration) {
         let Reloadable { flush_interval, first_flush, keep, counted_prefixes, .. } = *locked(&self.current);
         self.flusher.set(keep);
-        self.status.prefixes().follow(&self.admitted.load_full(), counted_prefixes);
+        self.status.prefixes().follow(&self.first.registered(), counted_prefixes);
         (flush_interval, first_flush)
     }
 

@@ -116,8 +116,7 @@ pub async fn start(
     };
     let (shards, recovered) = journaled_shard::begin(&status, journal.as_ref(), shard, &exporters, flusher.next())?;
     let sockets = per_thread(sockets, settings.threads);
-    count_drops(&shards, &sockets);
-    shards.iter().for_each(|shard| locked(shard).accept(registrations.acceptance()));
+    equip(&shards, &sockets, &registrations);
     let Receiving { threads: receivers, changes: socket_changes, mut pulses, ended } =
         receive(sockets, &shards, &status, &stop)?;
     let ticks = journal.as_ref().map(|journal| tick(journal, &stop, &mut pulses)).transpose()?;
@@ -132,7 +131,6 @@ pub async fn start(
         shards: shards.clone(),
         ended,
         current: Arc::clone(&current),
-        admitted: registrations.admitted(),
         first: FirstFlush::new(registrations.admitted()),
         stop: Arc::clone(&stop),
         runtime: Handle::current(),
@@ -214,11 +212,12 @@ fn monitor(settings: &Settings, admitted: Admitted, pulses: &mut Vec<Pulse>) -> 
     Ok(monitoring)
 }
 
-/// Lets each shard count what the kernel drops at its sockets.
-fn count_drops(shards: &[Arc<Mutex<JournaledShard>>], sockets: &[Vec<Socket>]) {
+/// Lets each shard count what the kernel drops at its sockets, and hold datagrams of routers that register themselves.
+fn equip(shards: &[Arc<Mutex<JournaledShard>>], sockets: &[Vec<Socket>], registrations: &Registrations) {
     for (shard, sockets) in shards.iter().zip(sockets) {
-        let drops = &mut locked(shard).drops;
-        sockets.iter().for_each(|socket| drops.add(socket));
+        let mut shard = locked(shard);
+        sockets.iter().for_each(|socket| shard.drops.add(socket));
+        shard.accept(registrations.acceptance());
     }
 }
 
