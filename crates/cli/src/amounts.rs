@@ -75,7 +75,7 @@ impl Rounded {
     }
 }
 
-/// The least that a digit at this exponent stands for.
+/// The least that a digit at this exponent means.
 fn quantum(exponent: u32, unit: Unit) -> u128 {
     10_u128.pow(exponent) * u128::from(unit.divisor.max(1))
 }

@@ -1,4 +1,4 @@
-//! The mean bit rates of each sender between the last two cuts, from the sealed tallies: whoever counts does nothing for them.
+//! The mean bit rates of each sender between the last two cuts, from the sealed tallies: counting threads do nothing for them.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
