@@ -30,6 +30,7 @@ fn exporter(number: u16, datagrams: u64, lost: u64) -> Exporter {
         first: None,
         last: None,
         rates: None,
+        bits_per_second: None,
         arrivals: vec![arrivals],
         clock_offset_seconds: None,
         bmp: None,
