@@ -10,7 +10,7 @@ use crate::words::{CONDITIONS, FLAGS, Subject, WORDS, of_column};
 use crate::{DEEPEST, LONGEST_BYTES};
 
 /// Filters and what they match. A test runs each of them.
-pub const EXAMPLES: [(&str, &str); 28] = [
+pub const EXAMPLES: [(&str, &str); 29] = [
     ("host 192.0.2.1", "flows from or to this address"),
     ("src 192.0.2.1 and dst port 53", "what it asked name servers"),
     ("net 10/8 and not net 10.1.0.0/16", "a network without a part of it"),
@@ -20,6 +20,7 @@ pub const EXAMPLES: [(&str, &str); 28] = [
     ("port in [80, 443, 8000-8099]", "any of these ports"),
     ("src portrange 1-1023", "from a well-known port"),
     ("proto gre or proto 50", "tunnels"),
+    ("ip proto 6 or ip6 proto 58", "TCP of IPv4, and ICMP of IPv6"),
     ("ip in [192.0.2.0/24, 198.51.100.7, 2001:db8::1]", "any of these networks and addresses"),
     ("in if 5 and out if 7", "through the router from one interface to another"),
     ("if 5", "in or out by this interface"),

@@ -47,6 +47,17 @@ fn value_begins(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_digit())
 }
 
+/// All addresses of IPv4; one that is missing is 0.0.0.0.
+const IPV4: AddressRange = AddressRange::V4(1, u32::MAX);
+/// All addresses of IPv6.
+const IPV6: AddressRange = AddressRange::V6(0, u128::MAX);
+
+/// Whether an end of a flow is of this family.
+fn an_end_in(family: AddressRange) -> Expression {
+    let of = |id| Expression::Test(Test::Address(id, AddressSet::new(vec![family])));
+    Expression::Any(vec![of(Id::SrcIp), of(Id::DstIp)])
+}
+
 struct Parser<'t> {
     /// What is not read yet.
     tokens: &'t [Token<'t>],
@@ -128,6 +139,9 @@ impl<'t> Parser<'t> {
         if let Some(condition) = self.condition() {
             return Ok(condition);
         }
+        if let Some(version) = self.version_before_proto() {
+            return Ok(Expression::All(vec![version, self.comparison()?]));
+        }
         if let Some(protocol) = self.protocol() {
             let qualified = AFTER_PROTOCOL.iter().any(|word| self.next_is(word));
             return Ok(if qualified { Expression::All(vec![protocol, self.comparison()?]) } else { protocol });
@@ -140,16 +154,27 @@ impl<'t> Parser<'t> {
         if self.take(every) {
             return Some(Expression::All(Vec::new()));
         }
-        let family = if self.take(ipv4) {
-            // An address that is missing is 0.0.0.0.
-            AddressRange::V4(1, u32::MAX)
+        if self.take(ipv4) {
+            Some(an_end_in(IPV4))
         } else if self.take(ipv6) {
-            AddressRange::V6(0, u128::MAX)
+            Some(an_end_in(IPV6))
         } else {
-            return None;
+            None
+        }
+    }
+
+    /// As in tcpdump: `ip proto 6`. Elsewhere `ip` is an address.
+    fn version_before_proto(&mut self) -> Option<Expression> {
+        let [version, proto, ..] = self.tokens else { return None };
+        let family = match version.text.to_ascii_lowercase().as_str() {
+            "ip" => IPV4,
+            "ip6" => IPV6,
+            _ => return None,
         };
-        let of = |id| Expression::Test(Test::Address(id, AddressSet::new(vec![family])));
-        Some(Expression::Any(vec![of(Id::SrcIp), of(Id::DstIp)]))
+        proto.text.eq_ignore_ascii_case("proto").then(|| {
+            self.skip(1);
+            an_end_in(family)
+        })
     }
 
     fn protocol(&mut self) -> Option<Expression> {

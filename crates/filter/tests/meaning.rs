@@ -165,6 +165,9 @@ fn short_forms_of_tcpdump_and_nfdump_are_read() {
         ("router 192.0.2.9 and exporter = 192.0.2.9", true),
         ("next hop 192.0.2.254 and next ip 192.0.2.254", true),
         ("ipv4 and ipv6 and inet and inet6", true),
+        ("ip proto 17 and ip proto udp and IP6 PROTO 17", true),
+        ("ip proto 6", false),
+        ("ip = 192.0.2.1 and ip 192.0.2.1", true),
         ("any", true),
         ("not any", false),
         ("srcport = dstport", false),
@@ -188,6 +191,8 @@ fn short_forms_of_tcpdump_and_nfdump_are_read() {
 fn a_protocol_applies_to_what_follows_it_alone() {
     let tcp = row(&[(Id::Proto, 6), (Id::DstPort, 80)], &[]);
     assert!(passes("tcp port 80", &tcp) && passes("tcp port 80 or udp port 53", &tcp));
+    let ipv4 = row(&[(Id::Proto, 6)], &[(Id::SrcIp, "192.0.2.1")]);
+    assert!(passes("ip proto 6", &ipv4) && !passes("ip6 proto 6", &ipv4) && !passes("ip proto 6", &tcp));
     assert!(!passes("udp port 80", &tcp) && !passes("ipv4", &tcp) && !passes("ipv6", &tcp));
 }
 
@@ -211,6 +216,7 @@ fn every_example_of_the_document_matches_what_it_should() {
         row(&[(Id::DstPort, 8042)], &[]),
         row(&[(Id::SrcPort, 1023)], &[]),
         row(&[(Id::Proto, 47)], &[]),
+        row(&[(Id::Proto, 58)], &[(Id::SrcIp, "2001:db8::7")]),
         row(&[], &[(Id::DstIp, "2001:db8::1")]),
         row(&[(Id::InIf, 5), (Id::OutIf, 7)], &[]),
         row(&[(Id::OutIf, 5)], &[]),
