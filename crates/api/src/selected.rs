@@ -18,11 +18,12 @@ use crate::routes::unknown_sender;
 /// How much more of the store a question about a group may read than one about a single sender.
 const MOST_TIMES: usize = 8;
 
-/// Registered senders.
+/// Registered senders; or one that is not, of which counters may be stored.
 pub(crate) struct Selected {
     /// As the question selects them.
     text: String,
     is_group: bool,
+    is_registered: bool,
     /// By address.
     senders: Vec<Sender>,
 }
@@ -40,10 +41,12 @@ pub(crate) struct Parts {
 }
 
 impl Api {
-    /// The sender, when it is registered.
-    pub(crate) async fn registered(&self, address: IpAddr) -> Result<Selected, Error> {
-        let sender = self.sender(address).await?.ok_or_else(|| unknown_sender(address))?;
-        Ok(Selected { text: address.to_string(), is_group: false, senders: vec![sender] })
+    /// The sender. One that was removed keeps its counters, so that an answer decides whether it is known.
+    pub(crate) async fn one(&self, address: IpAddr) -> Result<Selected, Error> {
+        let registered = self.sender(address).await?;
+        let is_registered = registered.is_some();
+        let sender = registered.unwrap_or_else(|| Sender::new(address, None));
+        Ok(Selected { text: address.to_string(), is_group: false, is_registered, senders: vec![sender] })
     }
 
     /// The senders that the parameter `sender` selects, for a key with these limits.
@@ -61,7 +64,7 @@ impl Api {
             }
         }
         if let Some(address) = selection.single() {
-            return self.registered(address).await;
+            return self.one(address).await;
         }
         let InForce { mut senders, .. } = self.in_force().await?;
         senders.retain(|sender| limits.is_none_or(|limits| limits.include(sender.address)));
@@ -73,7 +76,7 @@ impl Api {
         let is_selected =
             |sender: &Sender| selection.words().iter().any(|word| word.selects(sender.address, &sender.tags));
         senders.retain(is_selected);
-        Ok(Selected { text: selection.to_string(), is_group: true, senders })
+        Ok(Selected { text: selection.to_string(), is_group: true, is_registered: true, senders })
     }
 }
 
@@ -135,9 +138,18 @@ impl Selected {
         Parts { is_group: self.is_group, senders, prefixes, counted }
     }
 
+    /// Fails when the only one is not registered: for answers without counters.
+    pub(crate) fn registered(&self) -> Result<(), Error> {
+        match self.senders.as_slice() {
+            [sender] if !self.is_registered => Err(unknown_sender(sender.address)),
+            _ => Ok(()),
+        }
+    }
+
     /// Fails when none of them monitors the prefix: for answers without counters, which are right for a monitored prefix.
     pub(crate) fn monitor(&self, prefix: Prefix) -> Result<(), Error> {
         const LISTED: usize = 10;
+        self.registered()?;
         if self.senders.iter().any(|sender| sender.prefixes.contains(&prefix)) {
             return Ok(());
         }

@@ -98,6 +98,10 @@ pub(crate) fn outermost(prefixes: impl Iterator<Item = Prefix>) -> impl Iterator
 impl Subject {
     /// Fails when none of the senders monitors any of several prefixes.
     pub(crate) fn of(selected: Selected, prefixes: Prefixes) -> Result<Self, Error> {
+        // Its prefixes are not known any more.
+        if prefixes.single().is_none() {
+            selected.registered()?;
+        }
         let of_sender = |sender: &Sender| {
             let address = sender.address;
             prefixes.of_sender(sender).into_iter().map(move |prefix| (address, prefix))

@@ -149,7 +149,7 @@ pub(crate) async fn show(
 ) -> Result<Response, Error> {
     parameters.only(&PARAMETERS)?;
     let question = Question::read(&parameters)?;
-    let selected = api.registered(sender).await?;
+    let selected = api.one(sender).await?;
     answer(api, asker, selected, question).await
 }
 

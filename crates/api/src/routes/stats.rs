@@ -97,7 +97,7 @@ pub(crate) async fn show(
 ) -> Result<Response, Error> {
     parameters.only(&PARAMETERS)?;
     let asked = Asked::read(&api, &asker, &parameters, body).await?;
-    let selected = api.registered(sender).await?;
+    let selected = api.one(sender).await?;
     answer(api, asker, selected, asked).await
 }
 
@@ -166,6 +166,9 @@ async fn answer(
     };
     let answers = api.answers(&asker, &mut Answers::to_sums(asked, selected.len()), take).await?;
     let (answers, damaged): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
+    if answers.iter().all(|(counted, _)| counted.is_empty()) {
+        selected.registered()?;
+    }
     let written = answers.iter().map(|(counted, _)| counted.len() + 1).sum::<usize>() * WRITTEN_BYTES;
     let write = move || damage_noted(arrange(questions, answers, &selected), damaged.concat());
     api.work(asker.party, written, write).await

@@ -173,7 +173,7 @@ pub(crate) async fn show(
 ) -> Result<Response, Error> {
     parameters.only(&PARAMETERS)?;
     let (question, prefixes) = (Question::read(&parameters)?, parameters.prefixes()?);
-    let selected = api.registered(sender).await?;
+    let selected = api.one(sender).await?;
     answer(api, asker, Subject::of(selected, prefixes)?, question).await
 }
 

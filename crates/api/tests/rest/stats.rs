@@ -262,9 +262,32 @@ fn many_dates_are_returned_in_their_order() {
 #[test]
 fn a_sender_that_is_not_registered_is_a_404() {
     let server = Server::start();
-    count_the_example(&server);
     let message = stats(&server, r#"{"172.16.1.0/24":{"years":["2014"]}}"#).refusal(404, "NOT_FOUND");
     assert_eq!(message, "172.16.1.1 is not a registered sender: PUT /senders/172.16.1.1 registers it");
+}
+
+#[test]
+fn the_counters_of_a_removed_sender_can_still_be_read() {
+    let server = Server::start();
+    register(&server);
+    count_the_example(&server);
+    let question = r#"{"172.16.1.0/24":{"days":["2014-02-02"]}}"#;
+    let paths =
+        ["top", "series"].map(|route| format!("/{route}/{SENDER}?prefix=172.16.1.0/24&from=2014-02-02&to=2014-02-03"));
+    let billing = format!("/billing/{SENDER}?prefix=172.16.1.0/24&month=2014-02");
+    let ask_all = || {
+        let of_ranges = paths.iter().chain([&billing]).map(|path| ask(server.address, "GET", path, "").json());
+        [stats(&server, question).json()].into_iter().chain(of_ranges).collect::<Vec<_>>()
+    };
+    let before = ask_all();
+    assert_ne!(before[0]["172.16.1.0/24"]["days"][0]["2014-02-02"], json!([]));
+    assert_eq!(ask(server.address, "DELETE", &format!("/senders/{SENDER}"), "").status, 200);
+    assert_eq!(ask_all(), before);
+    // Its prefixes are forgotten, and so is everything where nothing was counted.
+    for path in [format!("/top/{SENDER}?prefix=all"), format!("/top/{SENDER}?prefix=172.16.2.0/24")] {
+        let message = ask(server.address, "GET", &path, "").refusal(404, "NOT_FOUND");
+        assert!(message.starts_with("172.16.1.1 is not a registered sender"), "{message}");
+    }
 }
 
 #[test]
