@@ -41,7 +41,7 @@ impl Interfaces {
     #[must_use]
     pub fn open(path: PathBuf) -> Self {
         let (history, damaged) = interfaces::load(&path).unwrap_or_else(|error| {
-            tracing::error!("names of interfaces are learnt again: {error}");
+            tracing::error!("cannot read the stored names of interfaces, which routers will report again: {error}");
             Default::default()
         });
         if damaged > 0 {

@@ -268,7 +268,7 @@ fn recover(journal: &Journal, mut shard: Shard, exporters: &Exporters, status: &
     if unstated > 0 {
         tracing::warn!(
             datagrams = unstated,
-            "the journal lacks the prefixes and settings of some datagrams, because it is damaged or of an older program; they are counted by those of now"
+            "the journal lacks the prefixes and settings of some datagrams, because it is damaged or of an older program; they are counted by the current ones"
         );
     }
     status.recovered(RecoveredCounts { datagrams, torn, damaged, unstated, counts });

@@ -69,7 +69,7 @@ impl NotedTerms {
                 if !remarks.is_empty() {
                     tracing::info!(
                         senders = remarks.len(),
-                        "counters mean something else from now on: answers remark it"
+                        "the meaning of counters has changed: answers have a remark"
                     );
                 }
                 if self.is_remote {
@@ -95,7 +95,7 @@ impl NotedTerms {
 
     fn report(&mut self, error: &StoreError) {
         if !self.is_failing {
-            tracing::warn!(%error, "cannot write down that counters mean something else from now on, retrying");
+            tracing::warn!(%error, "cannot store the remark that the meaning of counters has changed, retrying");
             self.is_failing = true;
         }
     }

@@ -107,7 +107,7 @@ impl ReverseNames {
         let values = [("named", named), ("nameless", nameless), ("failed", failed)];
         Counter {
             name: "dns_questions",
-            help: "Addresses of routers that DNS was asked for a name of",
+            help: "Queries to DNS for names of routers",
             values: values.map(|(result, count)| (Some(("result", result)), count)).to_vec(),
         }
     }
@@ -171,7 +171,7 @@ impl ReverseNames {
                 counts.failed += 1;
                 asked.failures += 1;
                 if asked.failures == FAILURES {
-                    tracing::warn!("DNS does not answer what routers are called: {error}");
+                    tracing::warn!("DNS does not answer queries for names of routers: {error}");
                 }
                 if asked.failures >= FAILURES {
                     asked.paused_until = Some(Instant::now() + PAUSE);

@@ -149,5 +149,5 @@ fn dns_servers_that_are_silent_or_hostile_cost_the_names_only() {
     collector.wait_until("unknown", || of(&collector, "/unknown", "address", "127.0.0.200") != Value::Null);
     assert!(!hostile.asked().contains(&"127.0.0.200".parse().unwrap()));
     let (_, log) = collector.terminate();
-    assert!(log.contains("DNS does not answer what routers are called"), "{log}");
+    assert!(log.contains("DNS does not answer queries for names of routers"), "{log}");
 }

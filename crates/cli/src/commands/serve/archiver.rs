@@ -133,7 +133,7 @@ impl Archiver {
         }
         if let Some(Err(error)) = self.clock.as_mut().map(SteadyClock::keep) {
             let folder = self.folder.display();
-            tracing::warn!(%error, "cannot write in {folder} by what time old flows are deleted");
+            tracing::warn!(%error, "cannot store in {folder} the time before which flows are deleted");
         }
     }
 
