@@ -28,7 +28,7 @@ use crate::exit_code::{ExitCode, Failure};
 /// Which collector to show.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-Keys: arrows and Enter open an exporter, Escape goes back, s sorts, / filters, p pauses, ? lists all keys, q quits.
+Keys: arrows and Enter open a router, Escape goes back, s sorts, / filters, p pauses, ? lists all keys, q quits.
 
 Examples:
   netflow live

@@ -17,8 +17,8 @@ use crate::table::{count_of, duration, grouped, scaled, sparkline};
 const KEYS_OF_LIST: &str = "q quit  ↑↓ select  enter open  s sort  / filter  p pause  ? help";
 const KEYS_OF_SENDER: &str = "q quit  ← back  ↑↓ prefix  f field  d direction  p pause  ? help";
 const HELP: [&str; 13] = [
-    "↑ ↓        select an exporter; in an exporter: a prefix",
-    "enter →    open the selected exporter",
+    "↑ ↓        select a router; in a router: a prefix",
+    "enter →    open the selected router",
     "escape ←   go back; in the list: clear the filter",
     "s          sort by the next column",
     "/          filter by address or protocol; enter to finish",
@@ -156,7 +156,7 @@ fn list(frame: &mut Frame<'_>, area: Rect, state: &State, answers: &Answers) {
     let [exporters, unregistered, details] = Layout::vertical(parts).areas(area);
     self::exporters(frame, exporters, state, answers);
     if unknown_height > 0 {
-        let heading = count_of(unknown.len() as u64, "unregistered sender");
+        let heading = count_of(unknown.len() as u64, "unregistered router");
         let mut lines = vec![Line::from(heading).style(HEADING)];
         lines.extend(unknown.iter().take(4).map(|unknown| {
             let (address, protocol) = (text(&unknown["address"]), text(&unknown["protocol"]));
@@ -213,9 +213,9 @@ fn exporters(frame: &mut Frame<'_>, area: Rect, state: &State, answers: &Answers
     frame.render_stateful_widget(table, area, &mut TableState::new().with_selected(position));
     if rows.is_empty() && area.height > 1 {
         let text = if state.filter.is_empty() {
-            "no registered exporter has sent anything yet"
+            "no registered router has sent anything yet"
         } else {
-            "no exporter matches the filter"
+            "no router matches the filter"
         };
         frame.render_widget(Paragraph::new(text).style(FAINT), Rect { y: area.y + 1, height: 1, ..area });
     }

@@ -279,7 +279,7 @@ impl Sort {
             Self::Lost => "lost",
             Self::Unmatched => "unmatched",
             Self::Waiting => "waiting",
-            Self::Address => "exporter",
+            Self::Address => "router",
         }
     }
 

@@ -20,8 +20,10 @@ use super::state::{Action, Key, Sort, State};
 const NOW: u64 = 1_795_610_096;
 
 fn exporter(address: &str, protocol: &str, flows_per_second: f64, lost: u64, unmatched: u64) -> Value {
+    // One that sends has sent a second ago when the screen has been open for a minute.
+    let last = if flows_per_second > 0.0 { "2026-11-25T12:35:54Z" } else { "2026-11-25T12:34:54Z" };
     json!({
-        "address": address, "protocols": {protocol: 1000}, "first": "2026-11-22T08:00:00Z", "last": "2026-11-25T12:34:54Z",
+        "address": address, "protocols": {protocol: 1000}, "first": "2026-11-22T08:00:00Z", "last": last,
         "rates": {"datagramsPerSecond": flows_per_second / 24.0, "flowsPerSecond": flows_per_second},
         "arrivals": [{"unit": "datagrams", "received": 1000, "lost": lost}],
         "counters": {
@@ -173,7 +175,7 @@ fn enter_shows_the_traffic_of_an_exporter() {
     press(&mut state, &[Key::Up]);
     assert!(text(&state).contains("(prefix 2 of 2)"), "{}", text(&state));
     press(&mut state, &[Key::Escape]);
-    assert!(text(&state).contains("unregistered sender"), "{}", text(&state));
+    assert!(text(&state).contains("unregistered router"), "{}", text(&state));
 }
 
 #[test]
@@ -198,7 +200,7 @@ fn keys_sort_select_and_filter() {
     assert_eq!(state.selected.unwrap().to_string(), order(&state)[3]);
     press(&mut state, &[Key::Character('/'), Key::Character('i'), Key::Character('p'), Key::Character('x')]);
     assert!(text(&state).contains("filter: ipx_"), "{}", text(&state));
-    assert!(text(&state).contains("no exporter matches the filter"), "{}", text(&state));
+    assert!(text(&state).contains("no router matches the filter"), "{}", text(&state));
     press(&mut state, &[Key::Erase, Key::Character('f'), Key::Enter]);
     assert_eq!(order(&state), ["192.0.2.17", "2001:db8:0:17::1"]);
     press(&mut state, &[Key::Escape]);

@@ -32,7 +32,7 @@ const PLAIN: &str = "";
 
 const COLUMNS: [Column; 10] = [
     column("time", false, 12, DIM),
-    column("exporter", false, 13, CYAN),
+    column("router", false, 13, CYAN),
     column("proto", false, 5, "33"),
     column("source", true, 21, PLAIN),
     column("", false, 1, DIM),
@@ -180,7 +180,7 @@ mod tests {
         let mut layout = Layout::new(false);
         assert_eq!(
             layout.heading(),
-            "time         exporter      proto                source   destination           packets   bytes flags    as, \
+            "time         router        proto                source   destination           packets   bytes flags    as, \
              interfaces, sampling"
         );
         assert_eq!(
