@@ -23,6 +23,7 @@ use file::{failed, read_text};
 pub(crate) use named::named;
 
 use crate::config::{Admin, Secret};
+use crate::table::count_of;
 
 /// The name of the file in the data directory.
 pub(crate) const FILE_NAME: &str = "keys";
@@ -89,6 +90,22 @@ impl Keys {
         let path = data_dir.join(FILE_NAME);
         Ok(read(&path)?.map(|_| KeySource::File { path, made: false }))
     }
+}
+
+/// The shortest key that is not warned of; generated keys have 64.
+const SHORTEST: usize = 16;
+
+/// Warnings of configured keys that could be guessed.
+pub(crate) fn warnings(admin: &Admin) -> Vec<String> {
+    let keys = [("admin.authKey", &admin.auth_key), ("admin.signKey", &admin.sign_key)];
+    let short = keys.iter().filter_map(|(name, key)| {
+        let length = key.as_ref()?.expose().chars().count();
+        let characters = count_of(length as u64, "character");
+        (length < SHORTEST).then(|| {
+            format!("{name} has only {characters} and could be guessed: use at least {SHORTEST}, such as from openssl rand -hex 32")
+        })
+    });
+    short.collect()
 }
 
 /// The keys of a file.

@@ -66,7 +66,7 @@ pub(crate) fn run(loaded: Loaded) -> Result<ExitCode, Failure> {
         Some(file) => tracing::info!("configuration file: {}", file.display()),
         None => tracing::info!("no configuration file, using defaults and the environment"),
     }
-    if let Some(warning) = exposed {
+    for warning in exposed.into_iter().chain(crate::keys::warnings(&config.admin)) {
         tracing::warn!("{warning}");
     }
     memory_limit::lower_name_memory(&mut config);

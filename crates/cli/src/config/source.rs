@@ -56,17 +56,22 @@ pub(super) fn apply_environment(
     origins: &mut Origins,
     problems: &mut Vec<Problem>,
 ) {
-    let mut variables: Vec<(String, OsString)> = environment
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
-        .filter(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX))
-        .collect();
+    let named = environment.into_iter().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+    let (mut variables, others): (Vec<_>, Vec<_>) = named.partition(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX));
     variables.sort();
+    let misspelled = others.iter().filter_map(|(name, _)| misspelled(name));
+    problems.extend(misspelled.map(Problem::in_environment));
     for (name, value) in variables {
         if let Err(message) = apply_variable(&name, value, config, origins) {
             problems.push(Problem::in_environment(message));
         }
     }
+}
+
+/// The error of a variable that would be one of ours with `__` where it has `_`; it would be ignored without a word.
+fn misspelled(name: &str) -> Option<String> {
+    let key = reference::KEYS.iter().find(|key| key.variable().replace("__", "_") == name)?;
+    Some(format!("unknown variable {name}; did you mean {}?", key.variable()))
 }
 
 fn apply_variable(name: &str, value: OsString, config: &mut Config, origins: &mut Origins) -> Result<(), String> {

@@ -263,6 +263,13 @@ fn an_unknown_variable_is_an_error_that_names_the_nearest() {
         load("", &[("NETFLOW__X", "true")]).unwrap_err(),
         "unknown variable NETFLOW__X; a key such as http.listen is NETFLOW__HTTP__LISTEN"
     );
+    // Those of commands, and of others, are none of the configuration.
+    for (mistaken, meant) in
+        [("NETFLOW_NETFLOW_LISTEN", "NETFLOW__NETFLOW__LISTEN"), ("NETFLOW_DATA_DIR", "NETFLOW__DATA_DIR")]
+    {
+        let variables = [(mistaken, ""), ("NETFLOW_URL", ""), ("NETFLOW_SERVICE_HOST", "")];
+        assert_eq!(load("", &variables).unwrap_err(), format!("unknown variable {mistaken}; did you mean {meant}?"));
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::Findings;
 use crate::config::Config;
 use crate::configured_store;
 use crate::exit_code::ExitCode;
-use crate::keys::{KeySource, Keys};
+use crate::keys::{self, KeySource, Keys};
 
 /// Checks the data directory, the file of keys and the state file.
 pub(super) fn check(config: &Config, findings: &mut Findings) {
@@ -32,6 +32,7 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
         Ok(None) => findings.ok("keys: will be generated at the start"),
         Err(error) => findings.error(ExitCode::Store, &format!("keys: {:#}", anyhow::Error::from(error))),
     }
+    keys::warnings(&config.admin).iter().for_each(|warning| findings.note(&format!("keys: {warning}")));
     let state = configured_store::path(config);
     if !state.exists() {
         return;

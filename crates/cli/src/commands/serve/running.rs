@@ -53,7 +53,7 @@ impl Running {
         // The last step that can fail: new sockets already queue datagrams, and must not be closed again.
         let prepared = self.collector.prepare(config.reloadable())?;
         self.warn_of_restart(&loaded.config);
-        if let Some(warning) = loaded.exposed_secret() {
+        for warning in loaded.exposed_secret().into_iter().chain(crate::keys::warnings(&loaded.config.admin)) {
             tracing::warn!("{warning}");
         }
         self.collector.change(prepared).await;
