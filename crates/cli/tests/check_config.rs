@@ -262,3 +262,28 @@ fn a_damaged_store_is_reported_with_its_path_by_check_and_start() {
     let (text, code) = run(serve);
     assert!(code == 5 && text.contains("netflow: data/netflow.sqlite: "), "{text}");
 }
+
+#[test]
+fn configured_keys_that_could_be_guessed_are_noted() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = |auth, sign| [("NETFLOW__ADMIN__AUTH_KEY", auth), ("NETFLOW__ADMIN__SIGN_KEY", sign)];
+    let (text, code) = check(folder.path(), &keys("a", "0123456789abcdef"));
+    assert_eq!(code, 0, "{text}");
+    assert!(
+        text.contains("note  keys: admin.authKey has only 1 character and could be guessed: use at least 16"),
+        "{text}"
+    );
+    assert!(!text.contains("admin.signKey"), "{text}");
+}
+
+#[test]
+fn without_changed_settings_there_is_a_word_and_valid_toml() {
+    let folder = tempfile::tempdir().unwrap();
+    let show = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_netflow"));
+        command.arg("config").args(arguments).current_dir(folder.path());
+        run(command).0
+    };
+    assert_eq!(show(&["--changed"]), "# every setting has its default\n");
+    assert_eq!(show(&["--changed", "--json"]), "{}\n");
+}

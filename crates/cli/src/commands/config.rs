@@ -65,6 +65,10 @@ pub(crate) fn run(load: impl FnOnce() -> Result<Loaded, Failure>, arguments: &Ar
 fn show(loaded: &Loaded, arguments: &Shown) -> Result<ExitCode, Failure> {
     let keys: Vec<&Key> =
         KEYS.iter().filter(|key| !arguments.changed || loaded.origins.contains_key(key.name)).collect();
+    if keys.is_empty() && !arguments.json {
+        output::print_line("# every setting has its default")?;
+        return Ok(ExitCode::Success);
+    }
     let text = if arguments.json { as_json(loaded, &keys) } else { as_toml(loaded, &keys) };
     output::print(|out| out.write_all(text.as_bytes()))?;
     Ok(ExitCode::Success)

@@ -104,6 +104,7 @@ fn send(collector: &Collector) -> u64 {
     let to = collector.receiving.to_string();
     let sent = PROTOCOLS.iter().map(|(protocol, ipv6)| {
         let load = ["--protocol", protocol, "--ipv6", ipv6, "--rate", "5000", "--flows", "1500", "--addresses", "250"];
+        let load = [&load[..], &["--prefix", "10.0.0.0/8", "--prefix", "2001:db8::/32"]].concat();
         let sent = json(collector, &[&["generate", "--to", &to, "--json"][..], &load].concat());
         sent["flows"].as_u64().unwrap()
     });
