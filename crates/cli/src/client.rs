@@ -33,6 +33,14 @@ pub(crate) struct Connection {
     ca: Option<PathBuf>,
 }
 
+impl Connection {
+    /// With these options.
+    pub(crate) fn of(url: Option<String>, keys: Option<PathBuf>, ca: Option<PathBuf>) -> Self {
+        let url = url.map(|url| reasons::url(&url).unwrap_or(url));
+        Self { url, keys, ca }
+    }
+}
+
 /// The longest wait for an answer: longer than the limit of the collector.
 const TIMEOUT: Duration = Duration::from_secs(75);
 /// The largest answer.
@@ -62,13 +70,21 @@ impl Client {
     /// # Errors
     /// When there are no keys, or a file cannot be read.
     pub(crate) fn new(connection: &Connection, config: &Config) -> Result<Self, Failure> {
+        Self::with_patience(connection, config, TIMEOUT)
+    }
+
+    /// One that waits this long for an answer.
+    ///
+    /// # Errors
+    /// As [`Client::new`].
+    pub(crate) fn with_patience(connection: &Connection, config: &Config, patience: Duration) -> Result<Self, Failure> {
         let (auth_key, sign_key) = keys_of(connection, config).or_exit(ExitCode::Config)?;
         let url = match &connection.url {
             Some(url) => url.clone(),
             None => config.url(),
         };
         let settings =
-            Agent::config_builder().timeout_global(Some(TIMEOUT)).http_status_as_error(false).max_redirects(0);
+            Agent::config_builder().timeout_global(Some(patience)).http_status_as_error(false).max_redirects(0);
         let settings = settings.allow_non_standard_methods(true);
         let settings = settings.user_agent(concat!("netflow/", env!("CARGO_PKG_VERSION"))).build();
         let agent = match url.starts_with("https:") {

@@ -4,6 +4,8 @@ pub(crate) mod archive;
 pub(crate) mod ask;
 pub(crate) mod backup;
 pub(crate) mod check_config;
+mod complete_words;
+mod completions;
 pub(crate) mod config;
 pub(crate) mod decode;
 mod destination;
@@ -62,7 +64,12 @@ pub(crate) enum Command {
     Config(config::Arguments),
     /// Verify that the collector can start with its configuration, without starting it
     #[command(after_help = check_config::EXAMPLES)]
-    CheckConfig,
+    CheckConfig(check_config::Arguments),
+    /// Print a script that completes commands, senders, prefixes and fields in a shell
+    Completions(completions::Arguments),
+    /// Print the words that may follow a command line
+    #[command(hide = true)]
+    CompleteWords(complete_words::Arguments),
     /// Write man pages, completions and the configuration reference
     #[command(hide = true)]
     PackageFiles(package_files::Arguments),
@@ -91,6 +98,7 @@ pub(crate) enum Command {
     /// Print a link that logs a browser in to the web interface
     Web(ask::web::Arguments),
     /// Send a signed request to the REST interface
+    #[command(alias = "api")]
     Curl(ask::curl::Arguments),
 }
 
@@ -108,7 +116,9 @@ impl Command {
             Self::Backup(arguments) => backup::run(&load(config)?.config, &arguments),
             Self::Restore(arguments) => restore::run(&load(config)?.config, &arguments),
             Self::Config(arguments) => config::run(|| load(config), &arguments),
-            Self::CheckConfig => check_config::run(&load(config)?),
+            Self::CheckConfig(arguments) => check_config::run(&load(config)?, &arguments),
+            Self::Completions(arguments) => completions::run(&arguments),
+            Self::CompleteWords(arguments) => complete_words::run(arguments),
             Self::PackageFiles(arguments) => package_files::run(&arguments),
             Self::Senders(arguments) => ask::senders::run(&load(config)?.config, arguments),
             Self::Networks(arguments) => ask::networks::run(&load(config)?.config, arguments),

@@ -37,7 +37,7 @@ const VERSION: &str = env!("NETFLOW_VERSION");
 /// For every prefix that you monitor it reports bytes, packets and flows, in total and by protocol, address, port and AS.
 /// `netflow serve` runs the collector; the other commands query it, or work on its files.
 #[derive(Debug, Parser)]
-#[command(name = "netflow", version = VERSION, after_help = exit_code::HELP, arg_required_else_help = true)]
+#[command(name = "netflow", version = VERSION, after_help = exit_code::help(), arg_required_else_help = true)]
 struct Arguments {
     /// The configuration file
     #[arg(long, value_name = "FILE", global = true)]

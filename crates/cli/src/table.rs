@@ -4,14 +4,14 @@ use std::io::{self, Write};
 
 use crate::amounts::{self, Unit};
 
-/// The output format of an answer.
+/// The output format of an answer. Global, so that `netflow senders --json` has it as `netflow senders list --json` does.
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub(crate) struct Format {
-    /// Print the collector's answer as JSON
-    #[arg(long, conflicts_with = "csv")]
+    /// Print the answer as JSON
+    #[arg(long, global = true, conflicts_with = "csv")]
     pub(crate) json: bool,
     /// Print comma-separated values, unrounded
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub(crate) csv: bool,
 }
 

@@ -106,12 +106,13 @@ impl Counts {
     }
 }
 
-/// The sums that end the log of a run, with the names of `/status` and `/metrics`.
-impl fmt::Display for Counts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Counts {
+    /// The most important counts, with the names of `/status` and `/metrics`.
+    #[must_use]
+    pub fn important(&self) -> [(&'static str, u64); 18] {
         let datagrams = |fate: DatagramFate| (fate.name(), self.datagrams[fate]);
         let flows = |fate: FlowFate| (fate.name(), self.flows[fate]);
-        let counts = [
+        [
             ("datagrams", self.datagrams.total()),
             ("flows", self.flows.total()),
             ("templates", self.templates),
@@ -130,8 +131,14 @@ impl fmt::Display for Counts {
             ("decode_errors", self.decode_errors),
             ("clamped_flows", self.time_clamped),
             ("kernel_drops", self.kernel_drops),
-        ];
-        for (position, (name, count)) in counts.iter().enumerate() {
+        ]
+    }
+}
+
+/// [`Counts::important`]: the sums that end the log of a run.
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, (name, count)) in self.important().iter().enumerate() {
             let space = if position == 0 { "" } else { " " };
             write!(f, "{space}{name} {count}")?;
         }

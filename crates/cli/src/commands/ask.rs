@@ -31,13 +31,14 @@ pub(crate) mod tap;
 pub(crate) mod top;
 pub(crate) mod web;
 
+use std::fmt::Display;
 use std::io::Write;
 use std::time::SystemTime;
 
 use accounting::field::{Name, NameError};
 use accounting::zone::ZoneError;
 use flow::{SenderSelection, Timestamp};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::client::Client;
 use crate::commands::progress::Waiting;
@@ -132,6 +133,19 @@ fn print(format: Format, answer: &Value, table: impl FnOnce(&Value) -> Table) ->
     output::print(|out| if format.json { writeln!(out, "{answer}") } else { table(answer).write(format.csv, out) })
 }
 
+/// Prints what was removed.
+fn print_removed(format: Format, what: &impl Display) -> Result<(), Failure> {
+    let removed = what.to_string();
+    if !format.json && !format.csv {
+        return output::print_line(format_args!("removed {removed}; its stored data is kept"));
+    }
+    print(format, &json!({ "removed": removed }), |_| {
+        let mut table = Table::new(&["removed"]);
+        table.push(vec![Cell::Text(removed.clone())]);
+        table
+    })
+}
+
 /// Sends a request; shows that it waits when that takes long.
 fn ask(client: &Client, method: &str, target: &str, body: &str) -> Result<Value, Failure> {
     let _waiting = Waiting::show("waiting for the collector");
@@ -176,6 +190,19 @@ fn print_remarks(format: Format, answer: &Value) -> Result<(), Failure> {
         })?;
     }
     Ok(())
+}
+
+/// A note on a range that has not begun: its zeros are no answer.
+fn future(from: &str) -> Option<String> {
+    let begins: jiff::Timestamp = from.parse().ok()?;
+    (begins > jiff::Timestamp::now()).then(|| format!("{from} is in the future: nothing is counted yet"))
+}
+
+/// Reports that the range of an answer has not begun.
+fn report_future(answer: &Value) {
+    if let Some(note) = answer["from"].as_str().and_then(future) {
+        output::report(format_args!("netflow: {note}"));
+    }
 }
 
 /// The three cells of counters.

@@ -19,6 +19,7 @@ use clap::Args;
 use collector::Interfaces;
 use flow::Counted;
 use journal::SegmentName;
+use serde_json::{Value, json};
 use storage::BackupSource;
 
 use super::progress::Progress;
@@ -42,12 +43,20 @@ pub(crate) struct Arguments {
     /// The directory to create; it must not exist
     #[arg(value_name = "DIR")]
     directory: PathBuf,
+    /// Print the answer as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 /// Makes the copy, and prints what it contains.
 pub(crate) fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode, Failure> {
     let directory = &arguments.directory;
-    let Copied { octets, segments, others, unread } = copy(config, directory).or_exit(ExitCode::Store)?;
+    let copied = copy(config, directory).or_exit(ExitCode::Store)?;
+    if arguments.json {
+        output::print_line(document(config, directory, &copied))?;
+        return Ok(ExitCode::Success);
+    }
+    let Copied { octets, segments, others, unread } = copied;
     let others: String = others.iter().map(|name| format!(", {name}")).collect();
     let directory = directory.display();
     output::print_line(format_args!(
@@ -65,6 +74,20 @@ pub(crate) fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode, Fa
         ))?;
     }
     Ok(ExitCode::Success)
+}
+
+fn document(config: &Config, directory: &Path, copied: &Copied) -> Value {
+    let Copied { octets, segments, others, unread } = copied;
+    let is_elsewhere = config.storage != Storage::Sqlite;
+    json!({
+        "directory": directory.to_string_lossy(),
+        "database": { "file": DATABASE, "bytes": octets },
+        "journalSegments": segments,
+        "otherFiles": others,
+        // Its routers and counters, and the journal, are not in the backup.
+        "storeNotIncluded": is_elsewhere.then(|| config.storage.name()),
+        "unarchivedBytesNotIncluded": unread,
+    })
 }
 
 /// What was copied.

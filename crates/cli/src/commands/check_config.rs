@@ -17,6 +17,7 @@ use std::time::{Duration, SystemTime};
 
 use holder::{Holder, Transport};
 use origin::Contents;
+use serde_json::json;
 
 use crate::config::{Access, Config, Loaded, Storage};
 use crate::exit_code::{ExitCode, Failure};
@@ -35,9 +36,18 @@ Examples:
 /// How long to wait for a connection to a store.
 const STORE_PATIENCE: Duration = Duration::from_secs(3);
 
+/// The format of the results.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Arguments {
+    /// Print one JSON object per line: the checks, then whether the collector can start
+    #[arg(long)]
+    json: bool,
+}
+
 /// The results, printed as they come.
 struct Findings {
     output: Output,
+    is_json: bool,
     written: io::Result<()>,
     /// The exit code of the first error.
     first_error: Option<ExitCode>,
@@ -45,12 +55,12 @@ struct Findings {
 
 impl Findings {
     fn ok(&mut self, what: &str) {
-        self.print("ok   ", what);
+        self.print("ok", what);
     }
 
     /// A problem that does not prevent a start.
     fn note(&mut self, what: &str) {
-        self.print("note ", what);
+        self.print("note", what);
     }
 
     fn error(&mut self, code: ExitCode, what: &str) {
@@ -61,14 +71,18 @@ impl Findings {
     /// At once: reaching a store may take seconds.
     fn print(&mut self, verdict: &str, what: &str) {
         if self.written.is_ok() {
-            self.written = writeln!(self.output, "{verdict} {what}").and_then(|()| self.output.flush());
+            let written = match self.is_json {
+                true => writeln!(self.output, "{}", json!({ "result": verdict.to_lowercase(), "check": what })),
+                false => writeln!(self.output, "{verdict:5} {what}"),
+            };
+            self.written = written.and_then(|()| self.output.flush());
         }
     }
 }
 
 /// Prints one line per check; the exit code is that of the first error.
-pub(crate) fn run(loaded: &Loaded) -> Result<ExitCode, Failure> {
-    let mut findings = Findings { output: Output::new(), written: Ok(()), first_error: None };
+pub(crate) fn run(loaded: &Loaded, arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let mut findings = Findings { output: Output::new(), is_json: arguments.json, written: Ok(()), first_error: None };
     let config = &loaded.config;
     check_file(loaded, &mut findings);
     directory::check(config, &mut findings);
@@ -77,6 +91,9 @@ pub(crate) fn run(loaded: &Loaded) -> Result<ExitCode, Failure> {
     check_origin_files(config, &mut findings);
     check_agents(config, &mut findings);
     check_addresses(config, &mut findings);
+    if arguments.json && findings.written.is_ok() {
+        findings.written = writeln!(findings.output, "{}", json!({ "canStart": findings.first_error.is_none() }));
+    }
     findings.output.end(findings.written)?;
     match findings.first_error {
         None => Ok(ExitCode::Success),

@@ -14,6 +14,8 @@ use anyhow::{Context, anyhow};
 use capture::{Capture, UdpDatagram};
 use collector::import::{Counted, Import, Preview, Previewed};
 use flow::Exporter;
+use pipeline::Counts;
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use storage::Store;
 use tokio::runtime::Runtime;
@@ -42,6 +44,9 @@ pub(crate) struct Arguments {
     /// Count also what something else has counted in the same minutes
     #[arg(long)]
     add: bool,
+    /// Print the answer as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 /// How many senders and addresses a message lists.
@@ -57,9 +62,17 @@ pub(crate) fn run(loaded: Loaded, arguments: &Arguments) -> Result<ExitCode, Fai
     runtime.block_on(async {
         let Previewed { counted, unregistered } = preview(&config, store.as_ref(), writer, &arguments.files).await?;
         if !counted.is_empty() && !arguments.add {
+            if arguments.json {
+                output::print_line(document(None, &counted, &unregistered))?;
+            }
             return Err(Failure::new(ExitCode::NotCounted, anyhow!(already_counted(&counted))));
         }
-        import(&config, store, writer, &arguments.files).await?;
+        let (counts, read) = import(&config, store, writer, &arguments.files).await?;
+        match arguments.json {
+            true => output::print_line(document(Some(&counts), &counted, &unregistered))?,
+            false => output::print_line(counts)?,
+        }
+        read?;
         if unregistered.is_empty() {
             return Ok(ExitCode::Success);
         }
@@ -95,7 +108,13 @@ async fn preview(
     found.await.or_exit(ExitCode::Store)
 }
 
-async fn import(config: &Config, store: Arc<dyn Store>, writer: WriterId, files: &[PathBuf]) -> Result<(), Failure> {
+/// Imports what can be read; returns what was counted, and whether all could be read.
+async fn import(
+    config: &Config,
+    store: Arc<dyn Store>,
+    writer: WriterId,
+    files: &[PathBuf],
+) -> Result<(Counts, Result<(), Failure>), Failure> {
     let (rules, stated) = (config.rules(), config.stated());
     let begun = Import::begin(store, writer, rules, &stated, config.flush_interval, config.keep());
     let mut import = begun.await.or_exit(ExitCode::Store)?;
@@ -104,8 +123,25 @@ async fn import(config: &Config, store: Arc<dyn Store>, writer: WriterId, files:
     progress.clear();
     // The readable part of a damaged file is counted too.
     let counts = import.finish(SystemTime::now().into()).await.or_exit(ExitCode::Store)?;
-    output::print_line(counts)?;
-    read
+    Ok((counts, read))
+}
+
+/// The answer as JSON; without counts if nothing was imported.
+fn document(counts: Option<&Counts>, counted: &[Counted], unregistered: &BTreeMap<IpAddr, u64>) -> Value {
+    let count_of = |counts: &Counts| {
+        counts.important().into_iter().map(|(name, count)| (name.to_owned(), count.into())).collect::<Map<_, _>>()
+    };
+    let counted = counted.iter().map(|Counted { sender, range, octets }| {
+        let [from, to] = [range.from, range.to].map(|minute| minute.timestamp().to_string());
+        json!({ "sender": sender, "from": from, "to": to, "bytes": octets })
+    });
+    let unregistered =
+        unregistered.iter().map(|(address, datagrams)| json!({ "address": address, "datagrams": datagrams }));
+    json!({
+        "imported": counts.map(count_of),
+        "countedAlready": counted.collect::<Vec<_>>(),
+        "unregistered": unregistered.collect::<Vec<_>>(),
+    })
 }
 
 async fn import_files(import: &mut Import, files: &[PathBuf], progress: &mut Progress) -> Result<(), Failure> {

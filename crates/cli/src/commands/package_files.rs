@@ -1,13 +1,13 @@
-//! `netflow package-files`, a hidden command for packages and `make bless`: writes man pages and completions, generated from
-//! the definition of the command line, and the configuration reference, generated from its table.
+//! `netflow package-files`, a hidden command for packages and `make bless`: writes man pages, generated from
+//! the definition of the command line, completions, and the configuration reference, generated from its table.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::CommandFactory;
-use clap_complete::Shell;
 
+use super::completions::Shell;
 use crate::config::document;
 use crate::exit_code::{ExitCode, Failure, OrExit};
 
@@ -37,8 +37,9 @@ fn write(directory: &Path) -> anyhow::Result<()> {
     ] {
         fs::write(&path, text).with_context(|| path.display().to_string())?;
     }
-    for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
-        clap_complete::generate_to(shell, &mut crate::Arguments::command(), "netflow", &completions)?;
+    for shell in Shell::ALL {
+        let path = completions.join(shell.file_name());
+        fs::write(&path, shell.script()).with_context(|| path.display().to_string())?;
     }
     clap_mangen::generate_to(crate::Arguments::command(), &manuals)?;
     Ok(())

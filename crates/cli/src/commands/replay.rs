@@ -12,6 +12,7 @@ use anyhow::{Context, anyhow};
 use capture::{Capture, UdpDatagram};
 use clap::Args;
 use flow::Timestamp;
+use serde_json::{Value, json};
 use udp::{Outgoing, Sender};
 
 use super::destination;
@@ -62,6 +63,9 @@ pub(crate) struct Arguments {
     /// Keep the time between datagrams as captured
     #[arg(long)]
     realtime: bool,
+    /// Print the answer as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 /// Sends all files, until the end or Ctrl-C, then prints what was sent and from where.
@@ -80,7 +84,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     };
     let sent = arguments.files.iter().try_for_each(|path| transmission.send_file(path));
     transmission.progress.clear();
-    output::print_line(transmission.report().or_exit(ExitCode::Failure)?)?;
+    let report = if arguments.json { transmission.json() } else { transmission.report() };
+    output::print_line(report.or_exit(ExitCode::Failure)?)?;
     sent.map(|()| ExitCode::Success)
 }
 
@@ -152,16 +157,32 @@ impl Transmission<'_> {
         self.senders.get(*sender).map_or(Ok(()), |sender| sender.send(&[outgoing]))
     }
 
+    /// The exporters of the captures: their addresses there and here, and the number of their datagrams.
+    fn exporters(&self) -> io::Result<Vec<(SocketAddr, SocketAddr, u64)>> {
+        let mut sources: Vec<_> = self.sources.iter().collect();
+        sources.sort_unstable();
+        let used = sources.into_iter().filter_map(|(source, (sender, count))| {
+            let sender = self.senders.get(*sender)?;
+            Some(sender.address().map(|address| (*source, address, *count)))
+        });
+        used.collect()
+    }
+
     fn report(&self) -> io::Result<String> {
         let mut report =
             format!("sent {} datagrams to {} in {:.1} s", self.datagrams, self.to, self.begun.elapsed().as_secs_f64());
-        let mut sources: Vec<_> = self.sources.iter().collect();
-        sources.sort_unstable();
-        for (source, (sender, count)) in sources {
-            if let Some(sender) = self.senders.get(*sender) {
-                report.push_str(&format!("\n  {count} of {source} from {}", sender.address()?));
-            }
+        for (source, address, count) in self.exporters()? {
+            report.push_str(&format!("\n  {count} of {source} from {address}"));
         }
         Ok(report)
+    }
+
+    fn json(&self) -> io::Result<String> {
+        let exporter =
+            |(source, address, count)| json!({ "captured": source, "sentFrom": address, "datagrams": count });
+        let exporters: Vec<Value> = self.exporters()?.into_iter().map(exporter).collect();
+        let seconds = self.begun.elapsed().as_secs_f64();
+        let report = json!({ "to": self.to, "datagrams": self.datagrams, "seconds": seconds, "exporters": exporters });
+        Ok(report.to_string())
     }
 }

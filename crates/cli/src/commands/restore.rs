@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use serde_json::json;
 use storage::{BackupSource, backup, identity};
 
 use crate::config::{Config, Storage};
@@ -28,11 +29,20 @@ pub(crate) struct Arguments {
     /// A directory that netflow backup has made
     #[arg(value_name = "DIR")]
     directory: PathBuf,
+    /// Print the answer as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 /// Restores, and prints where the replaced files are.
 pub(crate) fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode, Failure> {
     let replaced = restore(config, arguments).or_exit(ExitCode::Store)?;
+    if arguments.json {
+        let kept = replaced.is_dir().then(|| replaced.to_string_lossy());
+        let (from, to) = (arguments.directory.to_string_lossy(), config.data_dir.to_string_lossy());
+        output::print_line(json!({ "from": from, "to": to, "replaced": kept }))?;
+        return Ok(ExitCode::Success);
+    }
     output::print_line(format_args!("restored {} to {}", arguments.directory.display(), config.data_dir.display()))?;
     if replaced.is_dir() {
         output::print_line(format_args!(
@@ -43,7 +53,7 @@ pub(crate) fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode, Fa
     Ok(ExitCode::Success)
 }
 
-fn restore(config: &Config, Arguments { directory }: &Arguments) -> anyhow::Result<PathBuf> {
+fn restore(config: &Config, Arguments { directory, .. }: &Arguments) -> anyhow::Result<PathBuf> {
     let (data_dir, path) = (&config.data_dir, configured_store::path(config));
     if directory.as_os_str().as_encoded_bytes().ends_with(restoration::INCOMPLETE.as_bytes()) {
         bail!("{} is incomplete: its netflow backup was interrupted", directory.display());

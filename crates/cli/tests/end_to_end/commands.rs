@@ -161,6 +161,13 @@ fn made_up(ledgers: Value) -> SocketAddr {
     address
 }
 
+/// A collector whose ledgers do not balance.
+pub(crate) fn unbalanced() -> SocketAddr {
+    made_up(
+        json!([{"name": "a", "sides": ["read", "fates"], "left": 7, "right": 9, "difference": -2, "violations": 1}]),
+    )
+}
+
 #[test]
 fn selfcheck_reports_an_imbalance_with_its_own_exit_code() {
     let ledger = |name, left, difference, violations| {
@@ -326,7 +333,7 @@ fn routers_of_a_file_are_registered_once_and_not_at_all_if_a_line_is_wrong() {
     };
 
     let (_, error, code) = import(&format!("{text}192.0.2.3 tags=a/b\n"), &[]);
-    assert!(error.contains("routers.txt: line 5: 'a/b' is not a tag") && code == Some(1), "{error}");
+    assert!(error.contains("routers.txt: line 5: 'a/b' is not a tag") && code == Some(4), "{error}");
     let (printed, ..) = import(text, &["--dry-run"]);
     assert!(printed.ends_with("2 would be added, 0 would be changed, 0 as they were\n"), "{printed}");
     assert_eq!(addresses(), [""; 0]);
@@ -338,4 +345,60 @@ fn routers_of_a_file_are_registered_once_and_not_at_all_if_a_line_is_wrong() {
     assert_eq!(addresses(), ["192.0.2.1", "192.0.2.2"]);
     assert_eq!(collector.rest("GET", "/senders/192.0.2.1", "")["samplingRate"], 1000);
     assert_eq!(import(text, &[]).0, "0 added, 0 changed, 2 as they were\n");
+    let nothing = json!({"isDryRun": true, "added": 0, "changed": 0, "unchanged": 2, "senders": []});
+    assert_eq!(serde_json::from_str::<Value>(&import(text, &["--dry-run", "--json"]).0).unwrap(), nothing);
+}
+
+#[test]
+fn options_of_the_output_are_taken_without_the_word_list() {
+    let collector = Collector::start();
+    run(&collector, &["senders", "add", "192.0.2.1", "10.0.0.0/8"]);
+    run(&collector, &["networks", "add", "10.0.0.0/8", "name=office"]);
+    for of in ["senders", "networks"] {
+        for format in ["--json", "--csv"] {
+            assert_eq!(run(&collector, &[of, format]), run(&collector, &[of, "list", format]));
+        }
+        let listed: Value = serde_json::from_str(&run(&collector, &[of, "--json"])).unwrap();
+        assert_eq!(listed.as_array().unwrap().len(), 1);
+        assert_eq!(collector.command(&[of, "list", "--json", "--csv"]).2, Some(2));
+    }
+    let removed = run(&collector, &["senders", "remove", "192.0.2.1", "--entirely", "--json"]);
+    assert_eq!(serde_json::from_str::<Value>(&removed).unwrap(), json!({"removed": "192.0.2.1"}));
+    assert_eq!(run(&collector, &["networks", "remove", "10.0.0.0/8", "--csv"]), "removed\n10.0.0.0/8\n");
+    collector.terminate();
+}
+
+#[test]
+fn a_question_about_the_future_is_answered_with_a_word() {
+    let collector = Collector::start();
+    run(&collector, &["senders", "add", "192.0.2.1", "10.0.0.0/8"]);
+    for command in [&["top", "192.0.2.1", "10.0.0.0/8"][..], &["series", "192.0.2.1", "10.0.0.0/8"], &["flows"]] {
+        let said = |from: &str, to: &str| {
+            let (printed, errors, code) = collector.command(&[command, &["--from", from, "--to", to]].concat());
+            assert_eq!(code, Some(0), "{command:?}: {errors}");
+            printed + &errors
+        };
+        let future = said("2100-01-01T00:00Z", "2100-01-01T02:00Z");
+        assert!(
+            future.contains("2100-01-01T00:00:00Z is in the future: nothing is counted yet\n"),
+            "{command:?}: {future}"
+        );
+        let past = said("-2h", "-1h");
+        assert!(!past.contains("future"), "{command:?}: {past}");
+    }
+    collector.terminate();
+}
+
+#[test]
+fn generated_flows_are_of_the_prefixes_that_the_readme_registers() {
+    let directory = tempfile::tempdir().unwrap();
+    let receiving = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let to = receiving.local_addr().unwrap().to_string();
+    let asked = ["generate", "--to", &to, "--flows", "30", "--json", "--names", "192.0.2.0/24"];
+    let output = Command::new(env!("CARGO_BIN_EXE_netflow")).args(asked).current_dir(&directory).output().unwrap();
+    let sent: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let all = sent["names"].as_array().unwrap().iter().filter(|row| row["name"] == "all");
+    let flows: u64 = all.map(|row| row["flows"].as_u64().unwrap()).sum();
+    assert!(flows >= 30 && sent["flows"] == flows, "{flows} of {}", sent["flows"]);
+    assert!(include_str!("../../../../README.md").contains("netflow senders add 127.0.0.1 192.0.2.0/24"));
 }

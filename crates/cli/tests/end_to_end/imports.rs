@@ -12,7 +12,7 @@ use crate::thirty_flows_at;
 const THIRTY: [u64; 3] = [3000, 60, 30];
 
 /// A capture file with datagrams of thirty flows.
-fn capture(directory: &Path, name: &str, datagrams: &[(&str, SystemTime)]) -> PathBuf {
+pub(crate) fn capture(directory: &Path, name: &str, datagrams: &[(&str, SystemTime)]) -> PathBuf {
     let path = directory.join(name);
     let mut capture = capture::write::Writer::new(std::fs::File::create(&path).unwrap()).unwrap();
     let here: SocketAddr = "127.0.0.1:2055".parse().unwrap();

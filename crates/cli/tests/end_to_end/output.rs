@@ -10,6 +10,8 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
+use serde_json::Value;
+
 use crate::collector::{Collector, PATIENCE};
 use crate::commands::counted;
 use crate::thirty_flows;
@@ -23,6 +25,7 @@ const CALLS: &[(&str, &[&str])] = &[
     ("backup", &[BACKUP]),
     ("billing", &["127.0.0.1", "192.0.2.0/24"]),
     ("check-config", &[]),
+    ("completions", &["bash"]),
     // Nothing, of the standard input.
     ("config import", &["-"]),
     ("config show", &[]),
@@ -65,6 +68,7 @@ const BACKUP: &str = "backup";
 const MORE_CALLS: &[(&str, &[&str])] = &[
     ("--help", &[]),
     ("--version", &[]),
+    ("complete-words", &["--", "netflow", "top", ""]),
     ("config", &[]),
     ("help", &["store"]),
     ("package-files", &["files"]),
@@ -201,6 +205,39 @@ fn a_full_disk_is_an_error_of_every_command_that_prints() {
     // All but live, which wants a terminal, restore, networks remove and senders remove, which are refused, package-files and
     // the wrong command.
     assert_eq!(printing, CALLS.len() + MORE_CALLS.len() - 6);
+}
+
+#[test]
+fn the_document_of_the_commands_has_the_json_of_each() {
+    let document = include_str!("../../../../docs/commands.md");
+    let rows = document.lines().skip_while(|line| *line != "## JSON").take_while(|line| *line != "## Exit codes");
+    let documented = rows.filter_map(|line| Some(line.strip_prefix("| `")?.split_once("` | ")?.0));
+    let called = CALLS.iter().map(|(name, _)| *name).filter(|name| !["completions", "live"].contains(name));
+    assert_eq!(documented.collect::<Vec<_>>(), called.collect::<Vec<_>>());
+}
+
+#[test]
+fn every_command_prints_its_answer_as_json() {
+    // The former print JSON without an option, the latter a script and a screen.
+    let (always, never) = (["curl", "decode"], ["completions", "live"]);
+    // Either there is nothing, or it is refused: an error is text on standard error.
+    let may_be_empty = ["archive export", "networks remove", "restore", "store export"];
+    let scene = Scene::new();
+    scene.run_all(|name, mut command| {
+        if never.contains(&name) || !CALLS.iter().any(|(called, _)| *called == name) {
+            return;
+        }
+        let has_option = command.get_args().any(|argument| argument == "--json");
+        if !always.contains(&name) && !has_option {
+            command.arg("--json");
+        }
+        let read = run(name, &mut command);
+        assert!(!read.errors.contains("unexpected argument"), "{name}: {read:?}");
+        let values: Result<Vec<Value>, _> = serde_json::Deserializer::from_str(&read.printed).into_iter().collect();
+        let values = values.unwrap_or_else(|error| panic!("{name}: {error}: {read:?}"));
+        assert!(!values.is_empty() || may_be_empty.contains(&name), "{name}: {read:?}");
+        assert!(values.iter().all(|value| value.is_object() || value.is_array()), "{name}: {read:?}");
+    });
 }
 
 #[test]

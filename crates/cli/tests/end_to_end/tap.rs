@@ -72,7 +72,7 @@ fn tap_prints_flows_and_stops_at_its_limit() {
     let (tap, mut out) = beside(&collector, &["tap", "-c", "3", "host", "192.0.2.1", "and", "packets", "=", "2"]);
     let mut heading = String::new();
     out.read_line(&mut heading).unwrap();
-    assert!(heading.starts_with("time         exporter "), "{heading}");
+    assert!(heading.starts_with("time         router "), "{heading}");
     send(&collector, 1);
     let lines: Vec<String> = out.lines().map(Result::unwrap).collect();
     assert_eq!(lines.len(), 3, "{lines:?}");
@@ -98,6 +98,18 @@ fn tap_prints_flows_and_stops_at_its_limit() {
         metrics.contains("netflow_tap_shown_flows_total ") && metrics.contains("netflow_taps_limit 4"),
         "{metrics}"
     );
+    collector.terminate();
+}
+
+#[test]
+fn tap_of_an_unregistered_router_says_so() {
+    let collector = counted();
+    let (tap, _out) = beside(&collector, &["tap", "--router", "192.0.2.77"]);
+    wait_for_taps(&collector, 1.0);
+    assert!(Command::new("kill").args(["-INT", &tap.id().to_string()]).status().unwrap().success());
+    let (errors, code) = ended(tap);
+    assert_eq!(code, Some(0));
+    assert!(errors.starts_with("netflow: 192.0.2.77 is not registered, so that it has no flows to show"), "{errors}");
     collector.terminate();
 }
 

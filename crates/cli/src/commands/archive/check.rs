@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use anyhow::Context;
 use archive::check::{CheckEvent, Checked, Finding, check};
 use clap::Args;
+use serde_json::json;
 
 use super::Folder;
 use crate::commands::progress::Progress;
@@ -24,6 +25,9 @@ Examples:
 pub(crate) struct Arguments {
     #[command(flatten)]
     folder: Folder,
+    /// Print one JSON object per line: the problems, then the summary
+    #[arg(long)]
+    json: bool,
 }
 
 /// Prints one line per problem, then the summary.
@@ -37,9 +41,12 @@ pub(super) fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode, Fa
             }
             CheckEvent::Found(Finding { path, problem }) => {
                 progress.clear();
-                // Both may have texts of the file, which anybody may have put there.
-                let (path, problem) = (printable(&path.to_string_lossy()), printable(&problem));
-                written = print(&mut output, format_args!("{path}: {problem}"));
+                let path = path.to_string_lossy();
+                written = match arguments.json {
+                    true => print(&mut output, json!({ "file": path, "problem": problem })),
+                    // Both may have texts of the file, which anybody may have put there.
+                    false => print(&mut output, format_args!("{}: {}", printable(&path), printable(&problem))),
+                };
             }
         }
         if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
@@ -47,11 +54,16 @@ pub(super) fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode, Fa
     progress.clear();
     let Checked { files, rows, octets, findings } =
         checked.with_context(|| format!("cannot read {}", folder.display())).or_exit(ExitCode::Store)?;
-    let summary = format!(
-        "checked {} ({octets} bytes, {rows} flow records): {}",
-        count_of(files, "file"),
-        count_of(findings, "problem")
-    );
+    let summary = match arguments.json {
+        true => {
+            json!({ "summary": { "files": files, "bytes": octets, "flows": rows, "problems": findings } }).to_string()
+        }
+        false => format!(
+            "checked {} ({octets} bytes, {rows} flow records): {}",
+            count_of(files, "file"),
+            count_of(findings, "problem")
+        ),
+    };
     let written = written.and_then(|()| print(&mut output, summary));
     output.end(written)?;
     Ok(if findings > 0 { ExitCode::Damage } else { ExitCode::Success })

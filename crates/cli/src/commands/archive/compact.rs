@@ -8,6 +8,7 @@ use anyhow::Context;
 use archive::compact::{CompactEvent, Compacted, Compaction};
 use clap::Args;
 use flow::Timestamp;
+use serde_json::json;
 
 use super::Folder;
 use crate::commands::progress::Progress;
@@ -27,6 +28,9 @@ Examples:
 pub(crate) struct Arguments {
     #[command(flatten)]
     folder: Folder,
+    /// Print one JSON object per line: the files, then the summary
+    #[arg(long)]
+    json: bool,
 }
 
 /// Prints a line for each file that others were joined into or that was left alone, then a summary.
@@ -47,23 +51,38 @@ pub(super) fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode, Fa
         CompactEvent::Removed(_) => {}
         CompactEvent::Named(name) => {
             progress.clear();
-            line(&mut output, format!("joined {}", name.path().display()));
+            let path = name.path();
+            let joined = match arguments.json {
+                true => json!({ "joined": path.to_string_lossy() }).to_string(),
+                false => format!("joined {}", path.display()),
+            };
+            line(&mut output, joined);
         }
         CompactEvent::Left(name, problem) => {
             progress.clear();
-            line(&mut output, format!("left as it is: {}: {}", name.path().display(), printable(problem)));
+            let path = name.path();
+            let left = match arguments.json {
+                true => json!({ "left": path.to_string_lossy(), "problem": problem }).to_string(),
+                false => format!("left as it is: {}: {}", path.display(), printable(problem)),
+            };
+            line(&mut output, left);
         }
     });
     progress.clear();
     let compacted = compacted.with_context(|| format!("cannot join the files of {}", folder.display()));
     let Compacted { replaced, joined, rows, octets_before, octets_after, left } = compacted.or_exit(ExitCode::Store)?;
-    let replaced = count_of(replaced, "file");
-    line(
-        &mut output,
-        format!(
-            "joined {replaced} into {joined}: {rows} flow records, {octets_before} bytes before, {octets_after} after"
+    let summary = match arguments.json {
+        true => json!({ "summary": {
+            "filesBefore": replaced, "filesAfter": joined, "flows": rows, "bytesBefore": octets_before,
+            "bytesAfter": octets_after, "filesLeft": left,
+        } })
+        .to_string(),
+        false => format!(
+            "joined {} into {joined}: {rows} flow records, {octets_before} bytes before, {octets_after} after",
+            count_of(replaced, "file")
         ),
-    );
+    };
+    line(&mut output, summary);
     output.end(written)?;
     Ok(if left > 0 { ExitCode::Damage } else { ExitCode::Success })
 }

@@ -51,6 +51,9 @@ pub(crate) struct Arguments {
     /// The format
     #[arg(short, long, value_enum, default_value_t = Format::Csv)]
     output: Format,
+    /// As -o json
+    #[arg(long, conflicts_with = "output")]
+    json: bool,
     /// The file to create, or - for standard output
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     write: PathBuf,
@@ -75,15 +78,16 @@ enum Format {
 pub(super) fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode, Failure> {
     let question = question(arguments).or_exit(ExitCode::Refused)?;
     let folder = arguments.folder.path(config)?;
+    let format = if arguments.json { Format::Json } else { arguments.output };
     let path = &arguments.write;
     if path.as_os_str() == "-" {
-        let (written, read) = write(&folder, &question, arguments.output, Output::new())?;
+        let (written, read) = write(&folder, &question, format, Output::new())?;
         output::outcome(written)?;
         return Ok(verdict(&read));
     }
     let unfinished = Unfinished::create(path).or_exit(ExitCode::Failure)?;
     let out = BufWriter::new(unfinished.file.try_clone().or_exit(ExitCode::Failure)?);
-    let (written, read) = write(&folder, &question, arguments.output, out)?;
+    let (written, read) = write(&folder, &question, format, out)?;
     let written = written.with_context(|| format!("cannot write {}", path.display()));
     written.and_then(|()| unfinished.finish(path)).or_exit(ExitCode::Failure)?;
     Ok(verdict(&read))

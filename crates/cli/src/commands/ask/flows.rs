@@ -58,8 +58,8 @@ Examples:
   netflow flows --folder /backup/flows --last 7d --columns received,srcip,dstip,bytes -o json dst port 53
   netflow flows -s srcip/bytes -n 10 -t 2026/11/28.14:00:00-2026/11/28.15:00:00")]
 pub(crate) struct Arguments {
-    /// Only flows of these exporters
-    #[arg(long, value_name = "IP", value_delimiter = ',')]
+    /// Only flows of these routers
+    #[arg(long, visible_alias = "router", value_name = "IP", value_delimiter = ',')]
     exporter: Vec<String>,
     /// Received at or after this time, such as 2026-11-23T05:01Z, 2026-11-23, 14:00, yesterday or -2h [default: an hour before the end]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with_all = ["last", "window"])]
@@ -103,6 +103,9 @@ pub(crate) struct Arguments {
     /// The format of the answer
     #[arg(short, long, value_enum, default_value_t = Format::Table)]
     output: Format,
+    /// As -o json
+    #[arg(long, conflicts_with = "output")]
+    json: bool,
     #[command(flatten)]
     zone: super::Zone,
     #[command(flatten)]
@@ -113,6 +116,12 @@ pub(crate) struct Arguments {
     filter: Vec<String>,
     #[command(flatten)]
     connection: Connection,
+}
+
+impl Arguments {
+    fn format(&self) -> Format {
+        if self.json { Format::Json } else { self.output }
+    }
 }
 
 /// The format of an answer.
@@ -130,7 +139,7 @@ pub(crate) enum Format {
 
 /// Asks and prints.
 pub(crate) fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode, Failure> {
-    if arguments.output == Format::Parquet && io::stdout().is_terminal() {
+    if arguments.format() == Format::Parquet && io::stdout().is_terminal() {
         let error = anyhow!("a Parquet file is not for a terminal: write -o parquet > flows.parquet");
         return Err(Failure::new(ExitCode::Failure, error));
     }
@@ -146,7 +155,7 @@ pub(crate) fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode, Fa
             let Some(answer) = answer else { return Ok(ExitCode::Success) };
             let has_columns = arguments.columns.is_some();
             print(
-                arguments.output,
+                arguments.format(),
                 &answer,
                 || Grid::of_rows(&answer, has_columns, asked.has_names),
                 notes::of_rows(&answer),
@@ -157,14 +166,14 @@ pub(crate) fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode, Fa
             let answer: Option<FlowTop> =
                 source.answer(&asked, |words, now, scan| Ok(TopQuestion::read(words, now)?.answer(scan)?))?;
             let Some(answer) = answer else { return Ok(ExitCode::Success) };
-            print(arguments.output, &answer, || Grid::of_top(&answer, asked.has_names), notes::of_top(&answer))
+            print(arguments.format(), &answer, || Grid::of_top(&answer, asked.has_names), notes::of_top(&answer))
                 .map(|()| verdict(&answer.coverage))
         }
         Kind::Series => {
             let answer: Option<FlowSeries> =
                 source.answer(&asked, |words, now, scan| Ok(SeriesQuestion::read(words, now)?.answer(scan)?))?;
             let Some(answer) = answer else { return Ok(ExitCode::Success) };
-            print(arguments.output, &answer, || Grid::of_series(&answer, asked.has_names), notes::of_series(&answer))
+            print(arguments.format(), &answer, || Grid::of_series(&answer, asked.has_names), notes::of_series(&answer))
                 .map(|()| verdict(&answer.coverage))
         }
     }

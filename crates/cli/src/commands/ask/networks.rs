@@ -8,11 +8,10 @@ use flow::network::NETWORK_KEYS;
 use flow::{Network, Prefix};
 use serde_json::{Map, Value, json};
 
-use super::{ask, print, text};
+use super::{ask, print, print_removed, text};
 use crate::client::{Client, Connection};
 use crate::config::Config;
-use crate::exit_code::{ExitCode, Failure};
-use crate::output;
+use crate::exit_code::{ExitCode, Failure, OrExit};
 use crate::table::{Cell, Format, Table};
 
 /// The action, and which collector.
@@ -29,6 +28,8 @@ pub(crate) struct Arguments {
     #[command(subcommand)]
     action: Option<Action>,
     #[command(flatten)]
+    format: Format,
+    #[command(flatten)]
     connection: Connection,
 }
 
@@ -36,16 +37,11 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// List all networks (default)
-    List {
-        #[command(flatten)]
-        format: Format,
-    },
+    List,
     /// Show one network
     Show {
         /// The prefix of the network
         prefix: Prefix,
-        #[command(flatten)]
-        format: Format,
     },
     /// Add a network, or replace all that is known of it
     Add {
@@ -95,16 +91,14 @@ impl FromStr for Word {
 /// Acts and prints.
 pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
     let client = Client::new(&arguments.connection, config)?;
-    let shown = Format { json: false, csv: false };
-    let (format, answer) = match arguments.action.unwrap_or(Action::List { format: shown }) {
-        Action::List { format } => (format, ask(&client, "GET", "/networks", "")?),
-        Action::Show { prefix, format } => (format, ask(&client, "GET", &format!("/networks/{prefix}"), "")?),
-        Action::Add { prefix, words } => {
-            (shown, ask(&client, "PUT", &format!("/networks/{prefix}"), &body(prefix, &words)?)?)
-        }
+    let format = arguments.format;
+    let answer = match arguments.action.unwrap_or(Action::List) {
+        Action::List => ask(&client, "GET", "/networks", "")?,
+        Action::Show { prefix } => ask(&client, "GET", &format!("/networks/{prefix}"), "")?,
+        Action::Add { prefix, words } => ask(&client, "PUT", &format!("/networks/{prefix}"), &body(prefix, &words)?)?,
         Action::Remove { prefix } => {
             ask(&client, "DELETE", &format!("/networks/{prefix}"), "")?;
-            output::print_line(format_args!("removed {prefix}; its stored data is kept"))?;
+            print_removed(format, &prefix)?;
             return Ok(ExitCode::Success);
         }
     };
@@ -114,9 +108,9 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
 
 /// The body of a request; a wrong word is an error before it is sent.
 fn body(prefix: Prefix, words: &[Word]) -> Result<String, Failure> {
-    let mut network = Network::new(prefix).map_err(|error| Failure::new(ExitCode::Failure, error))?;
+    let mut network = Network::new(prefix).or_exit(ExitCode::CommandLine)?;
     for Word { key, value } in words {
-        network.set(key, value).map_err(|error| Failure::new(ExitCode::Failure, error))?;
+        network.set(key, value).or_exit(ExitCode::CommandLine)?;
     }
     let Network { name, customer, tags, asn, senders, .. } = network;
     let mut members = Map::new();

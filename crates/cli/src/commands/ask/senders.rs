@@ -12,7 +12,7 @@ use flow::sender_settings::NAMES;
 use flow::{Prefix, SenderName, SenderNameError, Setting, SettingError, Tag, TagError};
 use serde_json::{Value, json};
 
-use super::{Zone, ask, moment, number, print, text};
+use super::{Zone, ask, moment, number, print, print_removed, text};
 use crate::client::{Client, Connection};
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure, OrExit};
@@ -24,6 +24,7 @@ use crate::table::{Cell, Format, Table};
 #[command(after_help = "\
 Examples:
   netflow senders
+  netflow senders --json | jq -r '.[].ip'
   netflow senders show 192.0.2.1
   netflow senders add 192.0.2.1 172.16.1.0/24 2001:db8::/32
   netflow senders set 192.0.2.1 samplingRate=1000 flowDirection=ingress
@@ -39,6 +40,8 @@ pub(crate) struct Arguments {
     #[arg(long, env = "NETFLOW_TZ", value_name = "ZONE", allow_hyphen_values = true, global = true)]
     tz: Option<String>,
     #[command(flatten)]
+    format: Format,
+    #[command(flatten)]
     connection: Connection,
 }
 
@@ -46,16 +49,11 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// List all senders (default)
-    List {
-        #[command(flatten)]
-        format: Format,
-    },
+    List,
     /// Show one sender
     Show {
         /// The address of the sender
         sender: IpAddr,
-        #[command(flatten)]
-        format: Format,
     },
     /// Register a sender, or add prefixes to it
     Add {
@@ -161,27 +159,25 @@ struct Removed {
 /// Acts and prints.
 pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Failure> {
     let client = Client::new(&arguments.connection, config)?;
-    let shown = Format { json: false, csv: false };
-    let (format, mut answer) = match arguments.action.unwrap_or(Action::List { format: shown }) {
-        Action::List { format } => (format, ask(&client, "GET", "/senders", "")?),
-        Action::Show { sender, format } => (format, ask(&client, "GET", &format!("/senders/{sender}"), "")?),
-        Action::Add { sender, prefixes } => {
-            (shown, ask(&client, "PUT", &format!("/senders/{sender}"), &body(&prefixes))?)
-        }
+    let format = arguments.format;
+    let mut answer = match arguments.action.unwrap_or(Action::List) {
+        Action::List => ask(&client, "GET", "/senders", "")?,
+        Action::Show { sender } => ask(&client, "GET", &format!("/senders/{sender}"), "")?,
+        Action::Add { sender, prefixes } => ask(&client, "PUT", &format!("/senders/{sender}"), &body(&prefixes))?,
         Action::Set { sender, settings } => {
             let body = Value::Object(settings.into_iter().map(Change::member).collect()).to_string();
-            (shown, ask(&client, "PUT", &format!("/senders/{sender}"), &body)?)
+            ask(&client, "PUT", &format!("/senders/{sender}"), &body)?
         }
-        Action::Import { file, dry_run } => return import::import(&client, &file, dry_run),
+        Action::Import { file, dry_run } => return import::import(&client, &file, dry_run, format),
         Action::Remove { sender, what: Removed { entirely: true, .. } } => {
             ask(&client, "DELETE", &format!("/senders/{sender}"), "")?;
-            output::print_line(format_args!("removed {sender}; its stored data is kept"))?;
+            print_removed(format, &sender)?;
             return Ok(ExitCode::Success);
         }
         Action::Remove { sender, what: Removed { prefixes, .. } } => {
             let path = format!("/senders/{sender}");
             all_there(&ask(&client, "GET", &path, "")?, &prefixes).or_exit(ExitCode::Refused)?;
-            (shown, ask(&client, "DELETE", &path, &body(&prefixes))?)
+            ask(&client, "DELETE", &path, &body(&prefixes))?
         }
     };
     if !format.json {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::rates::{Measured, RateOf};
 use super::{
     Naming, Zone, about, ask, counter, counters, duration, named, number, percent_of_speed, print, print_remarks,
-    print_senders, text, value_name,
+    print_senders, report_future, text, value_name,
 };
 use crate::amounts::{self, Unit};
 use crate::client::{Client, Connection, target};
@@ -122,6 +122,7 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
     }
     print_senders(format, &answer)?;
     print_remarks(format, &answer)?;
+    report_future(&answer);
     Ok(ExitCode::Success)
 }
 

@@ -36,8 +36,8 @@ Examples:
   netflow tap --exporter 192.0.2.1 'net 172.16.1.0/24 and not port 443'
   netflow tap -c 100 --json tcp and bytes '>' 1000000")]
 pub(crate) struct Arguments {
-    /// Only flows of this exporter
-    #[arg(long, value_name = "IP")]
+    /// Only flows of this router
+    #[arg(long, visible_alias = "router", value_name = "IP")]
     exporter: Option<IpAddr>,
     /// Stop after N flows
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -57,6 +57,8 @@ pub(crate) struct Arguments {
 
 /// Lines that are read ahead.
 const AHEAD: usize = 1024;
+/// The status for an address that is not registered.
+const NOT_FOUND: u16 = 404;
 /// How often to check for a signal while no line comes.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -70,7 +72,11 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
         [("exporter", exporter.map(|exporter| exporter.to_string())), ("filter", filter), ("names", names)];
     let target = target("/tap", &parameters);
     let interrupt = Interrupt::watch().or_exit(ExitCode::Failure)?;
-    let lines = Client::new(&connection, config)?.lines(&target)?;
+    let client = Client::new(&connection, config)?;
+    if let Some(exporter) = exporter {
+        report_unregistered(&client, exporter)?;
+    }
+    let lines = client.lines(&target)?;
     let (sender, ahead) = sync_channel(AHEAD);
     // A running read cannot be cancelled: this thread may end only with the process.
     std::thread::spawn(move || {
@@ -96,6 +102,17 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
         return Err(Failure::new(ExitCode::Unreachable, anyhow!("the collector closed the connection")));
     }
     Ok(ExitCode::Success)
+}
+
+/// Flows of an unregistered router are not decoded: nothing would ever be printed.
+fn report_unregistered(client: &Client, exporter: IpAddr) -> Result<(), Failure> {
+    if client.exchange("GET", &format!("/senders/{exporter}"), "")?.status == NOT_FOUND {
+        output::report(format_args!(
+            "netflow: {exporter} is not registered, so that it has no flows to show: netflow senders lists the registered \
+             routers, netflow senders add {exporter} registers it"
+        ));
+    }
+    Ok(())
 }
 
 /// The output, and what was printed so far.

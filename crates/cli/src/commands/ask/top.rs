@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::rates::{Measured, RateOf};
 use super::{
-    Naming, Zone, about, ask, counters, named, number, percent_of_speed, print, print_remarks, print_senders, text,
-    value_name,
+    Naming, Zone, about, ask, counters, named, number, percent_of_speed, print, print_remarks, print_senders,
+    report_future, text, value_name,
 };
 use crate::client::{Client, Connection, target};
 use crate::config::Config;
@@ -125,6 +125,7 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
     }
     print_senders(format, &answer)?;
     print_remarks(format, &answer)?;
+    report_future(&answer);
     Ok(ExitCode::Success)
 }
 

@@ -1,6 +1,7 @@
 //! `netflow web`: a link that logs a browser in.
 
 use anyhow::anyhow;
+use serde_json::json;
 
 use super::text;
 use crate::client::{Client, Connection};
@@ -21,6 +22,9 @@ Examples:
   netflow web --url https://collector.example:8443 --keys keys
   xdg-open \"$(netflow web)\"")]
 pub(crate) struct Arguments {
+    /// Print the answer as JSON
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     connection: Connection,
 }
@@ -35,6 +39,11 @@ pub(crate) fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode, Fa
     }
     let ticket = text(&client.read(&answer)?["ticket"]);
     // After the #, so that it is neither sent nor logged with the request for the page.
-    output::print_line(format!("{}/web/now#ticket={ticket}", client.url()))?;
+    let link = format!("{}/web/now#ticket={ticket}", client.url());
+    if arguments.json {
+        output::print_line(json!({ "link": link }))?
+    } else {
+        output::print_line(link)?
+    }
     Ok(ExitCode::Success)
 }

@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, ensure};
+use serde_json::json;
 
 use crate::config::import;
 use crate::exit_code::{ExitCode, Failure, OrExit};
@@ -15,6 +16,9 @@ use crate::output;
 pub(crate) struct Arguments {
     /// The configuration of netflow.io, usually called application.conf; - is the standard input
     file: PathBuf,
+    /// Print one JSON object with the TOML and its settings
+    #[arg(long)]
+    json: bool,
 }
 
 /// Far beyond any configuration.
@@ -25,6 +29,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let toml = read(path)
         .and_then(|text| import(&text).map_err(|error| anyhow!("{}:{error}", path.display())))
         .or_exit(ExitCode::Input)?;
+    if arguments.json {
+        let settings: toml::Table = toml.parse().or_exit(ExitCode::Failure)?;
+        output::print_line(json!({ "settings": settings, "toml": toml }))?;
+        return Ok(ExitCode::Success);
+    }
     output::print(|out| out.write_all(toml.as_bytes()))?;
     Ok(ExitCode::Success)
 }

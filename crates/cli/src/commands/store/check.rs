@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::ops::ControlFlow;
 
 use clap::Args;
+use serde_json::json;
 use storage::check::{CheckEvent, Checked, check};
 
 use super::address::{self, Address};
@@ -24,15 +25,21 @@ pub(crate) struct Arguments {
     /// The store to check [default: the configured one]
     #[arg(long, value_name = "STORE", long_help = format!("The store to check [default: the configured one]\n\n{}", address::HELP))]
     store: Option<Address>,
+
+    /// Print one JSON object per line: the violations, then the summary
+    #[arg(long)]
+    json: bool,
 }
 
 /// Prints one line per violation, then the summary.
 pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode, Failure> {
     let address = arguments.store.clone().unwrap_or_else(|| Address::configured(config));
     let store = address.open_to_read(config).or_exit(ExitCode::Store)?;
-    let mut report = Report { output: Output::new(), progress: Progress::new(), written: Ok(()) };
+    let mut report =
+        Report { output: Output::new(), progress: Progress::new(), written: Ok(()), is_json: arguments.json };
     let checked = check(store.as_ref(), &mut |event| report.note(event)).await.or_exit(ExitCode::Store)?;
     report.progress.clear();
+    let write_summary = if arguments.json { write_json } else { write_summary };
     let written = report.written.and_then(|()| write_summary(&checked, &mut report.output));
     report.output.end(written)?;
     Ok(if checked.violations > 0 { ExitCode::Damage } else { ExitCode::Success })
@@ -42,6 +49,7 @@ struct Report {
     output: Output,
     progress: Progress,
     written: io::Result<()>,
+    is_json: bool,
 }
 
 impl Report {
@@ -52,21 +60,34 @@ impl Report {
                 let period = interval.period.name();
                 format!("{} blocks checked, {period} {interval} of writer {writer}", checked.blocks)
             }),
-            CheckEvent::Violation(violation) => self.write(&violation),
-            CheckEvent::Saturated(saturated) => self.write(&saturated),
+            CheckEvent::Violation(violation) => self.write("violation", &violation),
+            CheckEvent::Saturated(saturated) => self.write("saturated", &saturated),
         }
         if self.written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     }
 }
 
 impl Report {
-    fn write(&mut self, line: &impl Display) {
+    fn write(&mut self, kind: &str, line: &impl Display) {
         self.progress.clear();
-        self.written = writeln!(self.output, "{line}").and_then(|()| self.output.flush());
+        let written = match self.is_json {
+            true => writeln!(self.output, "{}", json!({ kind: line.to_string() })),
+            false => writeln!(self.output, "{line}"),
+        };
+        self.written = written.and_then(|()| self.output.flush());
     }
 }
 
-fn write_summary(checked: &Checked, out: &mut impl Write) -> io::Result<()> {
+fn write_json(checked: &Checked, out: &mut Output) -> io::Result<()> {
+    let Checked { writers, groups, compared, blocks, names, octets, violations, saturated } = checked;
+    let summary = json!({
+        "writers": writers, "groups": groups, "groupsCompared": compared, "blocks": blocks, "names": names,
+        "bytes": octets, "violations": violations, "saturated": saturated,
+    });
+    writeln!(out, "{}", json!({ "summary": summary }))
+}
+
+fn write_summary(checked: &Checked, out: &mut Output) -> io::Result<()> {
     let Checked { writers, groups, compared, blocks, names, octets, violations, saturated } = checked;
     if *saturated > 0 {
         writeln!(out, "{} reached 2^64 - 1: lower bounds", count_of(*saturated, "total"))?;

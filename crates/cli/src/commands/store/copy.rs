@@ -4,6 +4,7 @@ use accounting::block::WriterId;
 use accounting::period::Interval;
 use anyhow::anyhow;
 use clap::Args;
+use serde_json::json;
 use storage::copy::{Copied, copy, repair};
 
 use super::address::{self, Address};
@@ -31,6 +32,10 @@ pub(crate) struct Arguments {
     /// Only restore damaged blocks of the target, from an older copy of it
     #[arg(long)]
     repair: bool,
+
+    /// Print the answer as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 /// Copies, and prints what was copied.
@@ -58,10 +63,18 @@ pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<ExitCo
         |error| anyhow::Error::from(error).context("the copy is incomplete; run the same command again to continue");
     let Copied { senders, announced, writers, blocks, octets, present, ahead } =
         copied.map_err(interrupted).or_exit(ExitCode::Store)?;
-    output::print_line(format_args!(
-        "copied {blocks} blocks ({octets} bytes) of {writers} writers, {present} were present; \
+    if arguments.json {
+        let skipped: Vec<String> = ahead.iter().map(ToString::to_string).collect();
+        output::print_line(json!({
+            "blocks": blocks, "bytes": octets, "writers": writers, "blocksPresent": present, "senders": senders,
+            "sendersWithTemplates": announced, "skippedWriters": skipped,
+        }))?;
+    } else {
+        output::print_line(format_args!(
+            "copied {blocks} blocks ({octets} bytes) of {writers} writers, {present} were present; \
          {senders} senders, templates of {announced}"
-    ))?;
+        ))?;
+    }
     for writer in &ahead {
         output::report(format_args!(
             "netflow: skipped writer {writer}: the target has newer data of it than the source; copy into another store, or \

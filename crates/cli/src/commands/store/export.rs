@@ -49,6 +49,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, default_value_t = Format::Csv)]
     format: Format,
 
+    /// As --format jsonl
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+
     /// The store to read [default: the configured one]
     #[arg(long, value_name = "STORE", long_help = format!("The store to read [default: the configured one]\n\n{}", address::HELP))]
     store: Option<Address>,
@@ -102,7 +106,8 @@ async fn export(
         prefix: arguments.prefix,
     };
     let mut progress = Progress::new();
-    if matches!(arguments.format, Format::Csv) {
+    let format = if arguments.json { Format::Jsonl } else { arguments.format };
+    if matches!(format, Format::Csv) {
         writeln!(output, "start,sender,prefix,direction,name,bytes,packets,flows,bytes_variance,packets_variance")?;
     }
     let mut export = Export::new(store, request);
@@ -113,7 +118,7 @@ async fn export(
             *damaged += 1;
         }
         for row in exported.rows() {
-            write(output, arguments.format, &Line::new(&exported, &row))?;
+            write(output, format, &Line::new(&exported, &row))?;
         }
         progress.show(|| format!("{} {} exported", exported.interval.period.name(), exported.interval));
     }

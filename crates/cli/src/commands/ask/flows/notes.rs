@@ -40,6 +40,10 @@ fn of_answer(asked: &Asked, coverage: &Coverage) -> Vec<String> {
         let rows = count_of(read.rows, "flow record");
         notes.push(format!("read {rows} in {}", count_of(read.files, "file")));
     }
+    if let Some(note) = super::super::future(from) {
+        notes.push(note);
+        return notes;
+    }
     match &coverage.since {
         Some(since) if since > from => notes.push(format!("the archive begins with {since}")),
         Some(_) => {}

@@ -121,14 +121,14 @@ pub(super) fn read(arguments: &Arguments) -> anyhow::Result<Asked> {
             }
         }
     }
-    let is_table = kind == Kind::Rows && arguments.output == Format::Table;
+    let is_table = kind == Kind::Rows && arguments.format() == Format::Table;
     let columns = arguments.columns.clone().or_else(|| is_table.then(|| IN_A_TABLE.to_owned()));
     let window = habits.window.as_deref().map(window::read).transpose()?;
     let (from, to) = window.unwrap_or_else(|| (arguments.from.clone(), arguments.to.clone()));
     let filter = Some(arguments.filter.join(" ")).filter(|filter| !filter.is_empty());
     let exporter = Some(arguments.exporter.join(",")).filter(|exporter| !exporter.is_empty());
     // People read tables.
-    let has_names = arguments.names || arguments.output == Format::Table;
+    let has_names = arguments.names || arguments.format() == Format::Table;
     let words = [
         ("filter", filter),
         ("exporter", exporter),

@@ -11,7 +11,7 @@ use flow::Tag;
 use serde_json::{Map, Value, json};
 use storage::Sender;
 
-use super::{ask, prefixes_member, text, warnings};
+use super::{ask, prefixes_member, print, text, warnings};
 use crate::client::Client;
 use crate::exit_code::{ExitCode, Failure, OrExit};
 use crate::output;
@@ -24,14 +24,14 @@ struct Line {
 }
 
 /// Registers the routers of a file, `-` for the standard input, or only shows what would change.
-pub(super) fn import(client: &Client, file: &Path, is_dry_run: bool) -> Result<ExitCode, Failure> {
+pub(super) fn import(client: &Client, file: &Path, is_dry_run: bool, format: Format) -> Result<ExitCode, Failure> {
     let lines = read(file).and_then(|text| lines(&text)).with_context(|| file.display().to_string());
-    let lines = lines.or_exit(ExitCode::Failure)?;
+    let lines = lines.or_exit(ExitCode::Input)?;
     let known = ask(client, "GET", "/senders", "")?;
     let known: HashMap<&str, &Value> =
         known.as_array().into_iter().flatten().filter_map(|sender| Some((sender["ip"].as_str()?, sender))).collect();
     let mut table = Table::new(&["sender", "change"]);
-    let (mut added, mut changed) = (0, 0);
+    let (mut added, mut changed, mut changes) = (0, 0, Vec::new());
     let mut warned = BTreeSet::new();
     for Line { number, sender } in &lines {
         let address = sender.address.to_string();
@@ -51,15 +51,22 @@ pub(super) fn import(client: &Client, file: &Path, is_dry_run: bool) -> Result<E
             warned.extend(warnings(&answer));
         }
         *if known.is_some() { &mut changed } else { &mut added } += 1;
-        table.push(vec![Cell::Text(address), Cell::Text(change_of(known.is_some(), &members))]);
+        table.push(vec![Cell::Text(address.clone()), Cell::Text(change_of(known.is_some(), &members))]);
+        changes.push(json!({ "ip": address, "isNew": known.is_none(), "change": members }));
     }
-    if added + changed > 0 {
-        super::print(Format { json: false, csv: false }, &Value::Null, |_| table)?;
+    let unchanged = lines.len() - added - changed;
+    let answer = json!({
+        "isDryRun": is_dry_run, "added": added, "changed": changed, "unchanged": unchanged, "senders": changes
+    });
+    if format.json || format.csv || added + changed > 0 {
+        print(format, &answer, |_| table)?;
+    }
+    warned.iter().for_each(output::report);
+    if format.json || format.csv {
+        return Ok(ExitCode::Success);
     }
     let would_be = if is_dry_run { " would be" } else { "" };
-    let unchanged = lines.len() - added - changed;
     output::print_line(format_args!("{added}{would_be} added, {changed}{would_be} changed, {unchanged} as they were"))?;
-    warned.iter().for_each(output::report);
     Ok(ExitCode::Success)
 }
 
