@@ -159,3 +159,16 @@ fn a_wrong_command_line_has_its_own_exit_code() {
     assert_eq!(decode(&[], &[]).status.code(), Some(2));
     assert_eq!(decode(&["--port", "70000"], &[Path::new("x")]).status.code(), Some(2));
 }
+
+#[test]
+fn a_capture_of_other_traffic_is_an_error_that_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let queries = capture(&folder, "dns.pcap", &[(53, vec![0x12; 40]), (53, vec![0x34; 40])]);
+    let output = decode(&[], &[&queries]);
+    let messages = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(4), "{messages}");
+    assert!(messages.contains("netflow: none of 2 datagrams is NetFlow, IPFIX or sFlow"), "{messages}");
+    // Beside export datagrams it is not: the rest is counted as malformed.
+    let mixed = capture(&folder, "mixed.pcap", &[(53, vec![0x12; 40]), (2055, netflow_v5(1))]);
+    assert_eq!(decode(&[], &[&mixed]).status.code(), Some(0));
+}

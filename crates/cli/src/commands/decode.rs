@@ -18,6 +18,7 @@ use super::own_records::OwnRecords;
 use super::progress::Progress;
 use crate::exit_code::{ExitCode, Failure};
 use crate::output::{self, Output};
+use crate::table::count_of;
 
 /// The most exporters whose templates are kept; those of others are valid in their own datagram only.
 const EXPORTER_LIMIT: usize = 65_536;
@@ -81,6 +82,13 @@ impl Decoder<'_> {
                     self.code = ExitCode::Input;
                 }
             }
+        }
+        if let Some(datagrams) = self.summary.without_export() {
+            output::report(format_args!(
+                "netflow: none of {} is NetFlow, IPFIX or sFlow: decode reads what routers export, not other traffic",
+                count_of(datagrams, "datagram")
+            ));
+            self.code = ExitCode::Input;
         }
         if self.arguments.summary {
             let summary = std::mem::take(&mut self.summary).finish(self.sessions.iter());

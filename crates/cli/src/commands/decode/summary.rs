@@ -196,6 +196,15 @@ impl Summary {
         self
     }
 
+    /// The number of datagrams, if none of them has a version of an export protocol.
+    pub(super) fn without_export(&self) -> Option<u64> {
+        let is_export = |version: &str| {
+            version.starts_with("sflow") || matches!(version.parse(), Ok(1_u16 | 5 | 6 | 7 | 8 | 9 | 10))
+        };
+        let Datagrams { total, by_version } = &self.datagrams;
+        (*total > 0 && !by_version.keys().any(|version| is_export(version))).then_some(*total)
+    }
+
     /// What could not be decoded; `None` if everything was.
     pub(super) fn losses(&self) -> Option<String> {
         let missing = self.missing_template.sets.saturating_sub(self.missing_template.decoded_later);
