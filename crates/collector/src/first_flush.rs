@@ -40,9 +40,9 @@ impl FirstFlush {
         Self { admitted, known, new: BTreeMap::new(), found: None, last: None }
     }
 
-    /// The senders that are registered now.
-    pub(crate) fn registered(&self) -> Arc<Snapshot> {
-        self.admitted.load_full()
+    /// Where the senders that are registered now are found.
+    pub(crate) fn admitted(&self) -> &Admitted {
+        &self.admitted
     }
 
     /// Looks for flows of new prefixes. Returns whether they are to be flushed now: `patience` after they were found.

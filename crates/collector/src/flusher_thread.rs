@@ -108,7 +108,7 @@ impl FlusherThread {
     fn take_settings(&mut self) -> (Duration, Duration) {
         let Reloadable { flush_interval, first_flush, keep, counted_prefixes, .. } = *locked(&self.current);
         self.flusher.set(keep);
-        self.status.prefixes().follow(&self.first.registered(), counted_prefixes);
+        self.status.prefixes().follow(self.first.admitted(), counted_prefixes);
         (flush_interval, first_flush)
     }
 

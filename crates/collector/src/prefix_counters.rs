@@ -6,11 +6,11 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use accounting::direction::Direction;
 use flow::{Counters, Prefix};
-use pipeline::{Registration, Snapshot};
+use pipeline::{Admitted, Registration, Snapshot};
 
 use crate::lock::locked;
 
@@ -23,6 +23,9 @@ pub(crate) struct PrefixCounters(Arc<Mutex<Counted>>);
 
 #[derive(Debug, Default)]
 struct Counted {
+    /// Where the senders that are admitted now are found.
+    source: Option<Admitted>,
+    /// Those of the last look.
     admitted: Arc<Snapshot>,
     /// How many prefixes are monitored, over all senders.
     monitored: usize,
@@ -32,40 +35,24 @@ struct Counted {
 }
 
 impl PrefixCounters {
-    /// Counts for these senders from now on, and forgets prefixes that are no longer monitored.
-    pub(crate) fn follow(&self, admitted: &Arc<Snapshot>, limit: usize) {
+    /// The counters of the prefixes that are monitored now. Senders are admitted before any of their datagrams is counted, so no
+    /// flush has a prefix that is missing here.
+    fn current(&self) -> MutexGuard<'_, Counted> {
         let mut counted = locked(&self.0);
-        if Arc::ptr_eq(admitted, &counted.admitted) && limit == counted.limit {
-            return;
-        }
-        let monitored = admitted.values().map(|registration| registration.monitored.prefixes().len()).sum();
-        let was_beyond = counted.is_beyond();
-        (counted.admitted, counted.monitored, counted.limit) = (Arc::clone(admitted), monitored, limit);
-        let mut before = std::mem::take(&mut counted.sums);
-        if counted.is_on() {
-            let of = |(sender, registration): (&IpAddr, &Arc<Registration>)| {
-                let sender = *sender;
-                registration.monitored.prefixes().iter().map(move |(prefix, _)| (sender, *prefix)).collect::<Vec<_>>()
-            };
-            counted.sums =
-                admitted.iter().flat_map(of).map(|of| (of, before.remove(&of).unwrap_or_default())).collect();
-        }
-        match (was_beyond, counted.is_beyond()) {
-            (false, true) => tracing::warn!(
-                monitored,
-                limit,
-                "/metrics has no counters of prefixes: more are monitored than metrics.prefixes; raise it and reload"
-            ),
-            (true, false) if limit > 0 => {
-                tracing::info!(monitored, limit, "/metrics has counters of prefixes again, from 0 on");
-            }
-            _ => {}
-        }
+        counted.refresh();
+        counted
+    }
+
+    /// Counts for the senders that are admitted from now on.
+    pub(crate) fn follow(&self, admitted: &Admitted, limit: usize) {
+        let mut counted = locked(&self.0);
+        counted.source.get_or_insert_with(|| Arc::clone(admitted));
+        counted.set_limit(limit);
     }
 
     /// Adds what a durable flush has counted.
     pub(crate) fn add(&self, in_blocks: &PrefixSums) {
-        let mut counted = locked(&self.0);
+        let mut counted = self.current();
         for (of, all) in in_blocks {
             if let Some(sums) = counted.sums.get_mut(of) {
                 sums.iter_mut().zip(all).for_each(|(sum, counters)| sum.add(*counters));
@@ -75,13 +62,13 @@ impl PrefixCounters {
 
     /// How many prefixes are monitored, over all routers, and the most that can have counters.
     pub(crate) fn size(&self) -> (usize, usize) {
-        let counted = locked(&self.0);
+        let counted = self.current();
         (counted.monitored, counted.limit)
     }
 
     /// The counters of all monitored prefixes, by router and prefix.
     pub(crate) fn view(&self) -> Vec<view::PrefixCounters> {
-        let counted = locked(&self.0);
+        let counted = self.current();
         let mut prefixes = Vec::new();
         for (sender, registration) in counted.admitted.iter().filter(|_| counted.is_on()) {
             let monitored: Vec<Prefix> = registration.monitored.prefixes().iter().map(|(prefix, _)| *prefix).collect();
@@ -97,6 +84,48 @@ impl PrefixCounters {
 }
 
 impl Counted {
+    /// Takes the senders that are admitted now, and forgets prefixes that are no longer monitored.
+    fn refresh(&mut self) {
+        let Some(admitted) = self.source.as_ref().map(|source| source.load_full()) else { return };
+        if !Arc::ptr_eq(&admitted, &self.admitted) {
+            self.change(admitted, self.limit);
+        }
+    }
+
+    fn set_limit(&mut self, limit: usize) {
+        self.refresh();
+        if limit != self.limit {
+            self.change(Arc::clone(&self.admitted), limit);
+        }
+    }
+
+    fn change(&mut self, admitted: Arc<Snapshot>, limit: usize) {
+        let was_beyond = self.is_beyond();
+        self.monitored = admitted.values().map(|registration| registration.monitored.prefixes().len()).sum();
+        (self.admitted, self.limit) = (admitted, limit);
+        let mut before = std::mem::take(&mut self.sums);
+        if self.is_on() {
+            let of = |(sender, registration): (&IpAddr, &Arc<Registration>)| {
+                let sender = *sender;
+                registration.monitored.prefixes().iter().map(move |(prefix, _)| (sender, *prefix)).collect::<Vec<_>>()
+            };
+            let monitored = self.admitted.iter().flat_map(of);
+            self.sums = monitored.map(|of| (of, before.remove(&of).unwrap_or_default())).collect();
+        }
+        let monitored = self.monitored;
+        match (was_beyond, self.is_beyond()) {
+            (false, true) => tracing::warn!(
+                monitored,
+                limit,
+                "/metrics has no counters of prefixes: more are monitored than metrics.prefixes; raise it and reload"
+            ),
+            (true, false) if limit > 0 => {
+                tracing::info!(monitored, limit, "/metrics has counters of prefixes again, from 0 on");
+            }
+            _ => {}
+        }
+    }
+
     fn is_beyond(&self) -> bool {
         self.limit > 0 && self.monitored > self.limit
     }
@@ -122,6 +151,7 @@ fn nested(mut prefixes: Vec<Prefix>) -> Vec<(Prefix, Option<Prefix>)> {
 #[cfg(test)]
 mod tests {
     use accounting::tally::OwnNetworks;
+    use arc_swap::ArcSwap;
     use flow::SenderSettings;
     use pipeline::{Admission, Registered};
 
@@ -157,30 +187,37 @@ mod tests {
     #[test]
     fn a_prefix_has_counters_from_0_on_until_it_is_no_longer_monitored() {
         let counters = PrefixCounters::default();
-        counters.follow(&monitoring(&["10.0.0.0/8", "192.0.2.0/24"]), 2);
+        let admitted = Arc::new(ArcSwap::new(Arc::default()));
+        counters.follow(&admitted, 2);
+        admitted.store(monitoring(&["10.0.0.0/8", "192.0.2.0/24"]));
         let of = |bytes| [("10.0.0.0/8".to_owned(), bytes), ("192.0.2.0/24".to_owned(), 0)];
         assert_eq!(bytes_in(&counters), of(0));
         counters.add(&flush("10.0.0.0/8", 5));
         counters.add(&flush("10.0.0.0/8", 7));
         assert_eq!(bytes_in(&counters), of(12));
-        counters.follow(&monitoring(&["192.0.2.0/24"]), 2);
+        admitted.store(monitoring(&["192.0.2.0/24"]));
         // The last of its flows are stored after it was removed.
         counters.add(&flush("10.0.0.0/8", 1));
         assert_eq!(bytes_in(&counters), [("192.0.2.0/24".to_owned(), 0)]);
+        // The first flush of a prefix comes before anyone looks.
+        admitted.store(monitoring(&["10.0.0.0/8"]));
+        counters.add(&flush("10.0.0.0/8", 3));
+        assert_eq!(bytes_in(&counters), [("10.0.0.0/8".to_owned(), 3)]);
     }
 
     #[test]
     fn beyond_the_limit_there_are_none_and_below_it_they_begin_at_0() {
         let counters = PrefixCounters::default();
         let (one, two) = (monitoring(&["10.0.0.0/8"]), monitoring(&["10.0.0.0/8", "192.0.2.0/24"]));
-        counters.follow(&one, 1);
+        let admitted = Arc::new(ArcSwap::new(one.clone()));
+        counters.follow(&admitted, 1);
         counters.add(&flush("10.0.0.0/8", 5));
-        counters.follow(&two, 1);
+        admitted.store(two);
         counters.add(&flush("10.0.0.0/8", 5));
         assert_eq!((counters.size(), counters.view().len()), ((2, 1), 0));
-        counters.follow(&one, 1);
+        admitted.store(one);
         assert_eq!(bytes_in(&counters), [("10.0.0.0/8".to_owned(), 0)]);
-        counters.follow(&one, 0);
+        counters.follow(&admitted, 0);
         assert_eq!(bytes_in(&counters), []);
     }
 
