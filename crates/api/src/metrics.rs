@@ -217,7 +217,7 @@ impl Scrape {
         if self.status.readers.is_empty() {
             return Ok(());
         }
-        let series: [Series<Reader>; 7] = [
+        let series: [Series<Reader>; 8] = [
             ("reader_unread_segments", "Segments that a reader has not read", MetricType::Gauge, |it| {
                 it.unread_segments
             }),
@@ -231,6 +231,12 @@ impl Scrape {
                 it.forced_out_segments
             }),
             ("reader_forced_out_bytes", "Bytes lost to a reader", MetricType::Counter, |it| it.forced_out_bytes),
+            (
+                "reader_failing_seconds",
+                "Time since which a reader has made nothing durable; 0 if it can",
+                MetricType::Gauge,
+                |it| it.failing_seconds.unwrap_or_default(),
+            ),
         ];
         each_series(encoder, &series, &self.status.readers, |reader| [("reader", reader.name)])
     }

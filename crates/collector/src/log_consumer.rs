@@ -177,6 +177,7 @@ impl ReaderThread {
             Ok(Taken::Nothing) => {
                 // Not before: what failed may be behind other flushes, which are read again and again.
                 if self.pause.take().is_some() {
+                    self.records.status().reader_continues(self.name);
                     tracing::info!(reader = self.name, "the reader of the log continues");
                 }
                 self.stop.wait(journal::TICK);
@@ -204,6 +205,7 @@ impl ReaderThread {
         if self.pause.is_none() {
             tracing::error!(reader = self.name, %error, "a reader of the log cannot continue, retrying");
         }
+        self.records.status().reader_failed(self.name, error.to_string());
         let pause = self.pause.map_or(FIRST_PAUSE, |pause| (pause * 2).min(LONGEST_PAUSE));
         self.pause = Some(pause);
         self.stop.wait(pause);
@@ -287,6 +289,7 @@ impl ReaderThread {
     fn commit(&mut self) -> io::Result<()> {
         if self.is_ahead && self.is_durable {
             self.records.commit()?;
+            self.records.status().reader_continues(self.name);
             (self.is_ahead, self.is_durable) = (false, false);
         }
         Ok(())

@@ -135,6 +135,11 @@ pub fn begin_readers<'s>(journal: &Journal, announced: impl Iterator<Item = (&'s
 }
 
 impl LogRecords {
+    /// Where what it reads is counted.
+    pub(crate) const fn status(&self) -> &Status {
+        &self.status
+    }
+
     /// Continues at the cursor of a reader. `None` if it is none of the journal's, or reads already.
     #[must_use]
     pub fn open(journal: &Arc<Journal>, reader: &'static str, rules: Rules, status: Status) -> Option<Self> {

@@ -36,6 +36,16 @@ pub struct Status {
     accepted: Arc<Mutex<Option<(usize, usize)>>>,
     readers: Arc<Mutex<BTreeMap<&'static str, ReaderCounts>>>,
     prefixes: PrefixCounters,
+    reader_errors: Arc<Mutex<BTreeMap<&'static str, ReaderError>>>,
+}
+
+/// The last error of a reader of the log.
+#[derive(Clone, Debug)]
+pub struct ReaderError {
+    /// What it was.
+    pub text: String,
+    /// Since when the reader has made nothing durable; `None` if it has since.
+    pub failing_since: Option<Instant>,
 }
 
 impl Status {
@@ -154,6 +164,26 @@ impl Status {
     /// Adds what a reader of the log has read.
     pub(crate) fn read(&self, reader: &'static str, counts: &ReaderCounts) {
         locked(&self.readers).entry(reader).or_default().add(counts);
+    }
+
+    /// The last error of each reader that had one.
+    #[must_use]
+    pub fn reader_errors(&self) -> BTreeMap<&'static str, ReaderError> {
+        locked(&self.reader_errors).clone()
+    }
+
+    /// Notes that a reader of the log cannot continue.
+    pub(crate) fn reader_failed(&self, reader: &'static str, text: String) {
+        let mut errors = locked(&self.reader_errors);
+        let since = errors.get(reader).and_then(|error| error.failing_since).unwrap_or_else(Instant::now);
+        errors.insert(reader, ReaderError { text, failing_since: Some(since) });
+    }
+
+    /// Notes that it continues.
+    pub(crate) fn reader_continues(&self, reader: &'static str) {
+        if let Some(error) = locked(&self.reader_errors).get_mut(reader) {
+            error.failing_since = None;
+        }
     }
 
     /// Checks the ledgers.

@@ -410,8 +410,9 @@ fn journal_gauges(journal: &Journal) -> Vec<Gauge> {
 }
 
 fn readers(journal: &Journal, status: &status::Status) -> Vec<Reader> {
-    let read = status.readers();
+    let (read, errors) = (status.readers(), status.reader_errors());
     let reader = |lag: Lag| {
+        let error = errors.get(lag.reader);
         let ReaderCounts { records, missing, .. } = read.get(lag.reader).copied().unwrap_or_default();
         Reader {
             name: lag.reader,
@@ -423,6 +424,8 @@ fn readers(journal: &Journal, status: &status::Status) -> Vec<Reader> {
             forced_out_segments: lag.forced_out.segments,
             forced_out_bytes: lag.forced_out.octets,
             lost_seconds_ago: lag.lost.map(|lost| lost.as_secs()),
+            failing_seconds: error.and_then(|error| error.failing_since).map(|since| since.elapsed().as_secs()),
+            last_error: error.map(|error| error.text.clone()),
         }
     };
     journal.lags().into_iter().map(reader).collect()

@@ -149,7 +149,7 @@ pub struct Ledger {
 }
 
 /// A reader of the log, which holds what was received until all of them have read it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Reader {
     /// Its name.
@@ -170,6 +170,10 @@ pub struct Reader {
     pub forced_out_bytes: u64,
     /// How long ago it lost the last of them; null if it has lost none.
     pub lost_seconds_ago: Option<u64>,
+    /// For how long it has made nothing durable; null while it can.
+    pub failing_seconds: Option<u64>,
+    /// Its last error since the start; null if it had none.
+    pub last_error: Option<String>,
 }
 
 /// A socket that receives datagrams. Each thread has its own for each address.

@@ -76,6 +76,8 @@ impl View for MadeUp {
                 dropped: 2,
             }],
             readers: vec![Reader {
+                failing_seconds: Some(4),
+                last_error: Some("127.0.0.1:9092: Connection refused".to_owned()),
                 name: "archive",
                 unread_segments: 2,
                 unread_bytes: 4096,
