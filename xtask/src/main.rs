@@ -5,6 +5,7 @@
 //! | `elements` | writes the tables of information elements that are checked in under `crates/wire` |
 //! | `elements --check` | fails if these tables are out of date |
 //! | `columns` | writes `docs/columns.md` from the table of columns |
+//! | `proto` | writes `docs/flow.proto`, the message of a flow in Kafka |
 //! | `filter` | writes `docs/filter.md` from the words of filters |
 //! | `copyright FILE` | writes the licences of all libraries in the program and its web interface, for packages |
 //! | `style [DIRECTORY]` | counts the phrases that the style sheet bans, in this or another checkout |
@@ -34,12 +35,13 @@ fn run(arguments: &[&str]) -> Result<()> {
         ["elements"] => elements::write(),
         ["elements", "--check"] => elements::check(),
         ["columns"] => std::fs::write("docs/columns.md", columns::document::markdown()).context("docs/columns.md"),
+        ["proto"] => std::fs::write("docs/flow.proto", kafka::flow_message::proto()).context("docs/flow.proto"),
         ["filter"] => std::fs::write("docs/filter.md", filter::document::markdown()).context("docs/filter.md"),
         ["copyright", file] => copyright::write(Path::new(file)),
         ["style"] => style::check(Path::new(".")),
         ["style", directory] => style::check(Path::new(directory)),
         _ => bail!(
-            "usage: cargo run -p xtask -- elements [--check] | columns | filter | copyright FILE | style [DIRECTORY]"
+            "usage: cargo run -p xtask -- elements [--check] | columns | proto | filter | copyright FILE | style [DIRECTORY]"
         ),
     }
 }

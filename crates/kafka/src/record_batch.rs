@@ -1,0 +1,179 @@
+//! A batch of records as brokers store it (magic 2, since Kafka 0.11), encoded here because a client library would allocate for
+//! each flow several times.
+//!
+//! Source: <https://kafka.apache.org/documentation/#recordbatch>.
+
+use std::io::{self, Write};
+
+use lz4_flex::frame::FrameEncoder;
+
+use crate::varint;
+
+/// What records are compressed with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// Gzip.
+    Gzip,
+    /// LZ4 in frames.
+    #[default]
+    Lz4,
+    /// Zstandard.
+    Zstd,
+}
+
+impl Compression {
+    /// All.
+    pub const ALL: [Self; 4] = [Self::None, Self::Gzip, Self::Lz4, Self::Zstd];
+
+    /// The name, as producers of Kafka are configured.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Gzip => "gzip",
+            Self::Lz4 => "lz4",
+            Self::Zstd => "zstd",
+        }
+    }
+
+    /// The bits of the attributes of a batch.
+    const fn attributes(self) -> i16 {
+        match self {
+            Self::None => 0,
+            Self::Gzip => 1,
+            Self::Lz4 => 3,
+            Self::Zstd => 4,
+        }
+    }
+}
+
+/// The octets of a batch before its records.
+const HEAD: usize = 61;
+/// Where what the checksum protects begins: behind it.
+const PROTECTED: usize = 21;
+const MAGIC: i8 = 2;
+
+/// The batch of a partition, record by record.
+#[derive(Debug, Default)]
+pub(crate) struct RecordBatch {
+    records: Vec<u8>,
+    count: i32,
+    first_time: i64,
+    last_time: i64,
+}
+
+/// The parts of a record.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Record<'r> {
+    /// Milliseconds since 1970.
+    pub(crate) time: i64,
+    pub(crate) key: &'r [u8],
+    /// The value: both one after the other.
+    pub(crate) value: [&'r [u8]; 2],
+    /// The headers, as they are in a record, with their number before them.
+    pub(crate) headers: &'r [u8],
+}
+
+impl RecordBatch {
+    /// The size of its records.
+    pub(crate) const fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// How many records it has.
+    pub(crate) const fn count(&self) -> i32 {
+        self.count
+    }
+
+    /// Appends a record.
+    pub(crate) fn add(&mut self, record: &Record<'_>) {
+        let Record { time, key, value: [first, second], headers } = *record;
+        if self.count == 0 {
+            (self.first_time, self.last_time) = (time, time);
+        }
+        self.last_time = self.last_time.max(time);
+        let (since, place) = (time - self.first_time, i64::from(self.count));
+        let (key_len, value_len) = (key.len() as i64, (first.len() + second.len()) as i64);
+        let numbers = [since, place, key_len, value_len].map(varint::signed_len).iter().sum::<usize>();
+        let length = 1 + numbers + key.len() + first.len() + second.len() + headers.len();
+        let out = &mut self.records;
+        varint::signed(length as i64, out);
+        // No attributes.
+        out.push(0);
+        varint::signed(since, out);
+        varint::signed(place, out);
+        varint::signed(key_len, out);
+        out.extend_from_slice(key);
+        varint::signed(value_len, out);
+        out.extend_from_slice(first);
+        out.extend_from_slice(second);
+        out.extend_from_slice(headers);
+        self.count += 1;
+    }
+
+    /// The octets of the batch.
+    pub(crate) fn encode(&self, compression: Compression) -> io::Result<Vec<u8>> {
+        let mut out = Vec::with_capacity(HEAD + self.records.len() / 2);
+        // The offset of the first record, which the broker sets, and the length.
+        out.extend_from_slice(&[0; 12]);
+        // No epoch of a leader.
+        out.extend_from_slice(&(-1_i32).to_be_bytes());
+        out.extend_from_slice(&MAGIC.to_be_bytes());
+        // The checksum.
+        out.extend_from_slice(&[0; 4]);
+        out.extend_from_slice(&compression.attributes().to_be_bytes());
+        out.extend_from_slice(&(self.count - 1).to_be_bytes());
+        out.extend_from_slice(&self.first_time.to_be_bytes());
+        out.extend_from_slice(&self.last_time.to_be_bytes());
+        // No producer that brokers know: its identifier, epoch and sequence.
+        out.extend_from_slice(&(-1_i64).to_be_bytes());
+        out.extend_from_slice(&(-1_i16).to_be_bytes());
+        out.extend_from_slice(&(-1_i32).to_be_bytes());
+        out.extend_from_slice(&self.count.to_be_bytes());
+        let mut out = compress(&self.records, compression, out)?;
+        let length = i32::try_from(out.len() - 12).map_err(io::Error::other)?;
+        put(&mut out, 8, length.to_be_bytes());
+        let checksum = crc32c::crc32c(out.get(PROTECTED..).unwrap_or_default());
+        put(&mut out, PROTECTED - 4, checksum.to_be_bytes());
+        Ok(out)
+    }
+
+    /// Removes all records and keeps their memory.
+    pub(crate) fn clear(&mut self) {
+        self.records.clear();
+        self.count = 0;
+    }
+}
+
+fn put(out: &mut [u8], at: usize, octets: [u8; 4]) {
+    if let Some(place) = out.get_mut(at..at + 4) {
+        place.copy_from_slice(&octets);
+    }
+}
+
+/// Appends the compressed records.
+fn compress(records: &[u8], compression: Compression, mut out: Vec<u8>) -> io::Result<Vec<u8>> {
+    match compression {
+        Compression::None => {
+            out.extend_from_slice(records);
+            Ok(out)
+        }
+        Compression::Gzip => {
+            let mut encoder = flate2::write::GzEncoder::new(out, flate2::Compression::default());
+            encoder.write_all(records)?;
+            encoder.finish()
+        }
+        Compression::Lz4 => {
+            let mut encoder = FrameEncoder::new(out);
+            encoder.write_all(records)?;
+            encoder.finish().map_err(io::Error::other)
+        }
+        Compression::Zstd => {
+            let mut encoder = zstd::Encoder::new(out, 1)?;
+            encoder.write_all(records)?;
+            encoder.finish()
+        }
+    }
+}
