@@ -30,6 +30,7 @@ mod error;
 pub(crate) mod hocon;
 mod http;
 mod interface_settings;
+mod kafka;
 mod key;
 mod mapping;
 mod metrics;
@@ -63,6 +64,7 @@ pub(crate) use http::Http;
 use interface_settings::InterfaceSettings;
 pub(crate) use interface_settings::SnmpSettings;
 use journal::Sync;
+pub(crate) use kafka::Kafka;
 pub(crate) use key::Key;
 pub(crate) use metrics::Metrics;
 pub(crate) use origin_settings::OriginSettings;
@@ -126,6 +128,8 @@ pub(crate) struct Config {
     pub(crate) log: Log,
     /// `archive`
     pub(crate) archive: Archive,
+    /// `kafka`
+    pub(crate) kafka: Kafka,
     /// `journal`
     pub(crate) journal: Journal,
     /// `dataDir`: the directory for everything on disk; created if missing.
@@ -387,6 +391,7 @@ impl Default for Config {
                 max_bytes: 10 * 1024 * 1024 * 1024,
                 free_percent: NonZero::new(10),
             },
+            kafka: Kafka::default(),
             journal: Journal { sync: Sync::default(), max_bytes: 1024 * 1024 * 1024 },
             data_dir: PathBuf::from("data"),
             flush_interval: Duration::from_secs(10 * SECOND),
@@ -449,7 +454,7 @@ impl Config {
 impl Config {
     /// This configuration after a reload of another: keys that are not live keep their values.
     pub(crate) fn with_live_of(&self, other: Self) -> Self {
-        let Self { storage, redis, cassandra, data_dir, accounting, archive, .. } = self.clone();
+        let Self { storage, redis, cassandra, data_dir, accounting, archive, kafka, .. } = self.clone();
         let Server { cores, steering, receive_buffer, name_memory, .. } = self.server;
         Self {
             server: Server { cores, steering, receive_buffer, name_memory, ..other.server },
@@ -459,6 +464,7 @@ impl Config {
             data_dir,
             accounting,
             archive,
+            kafka,
             // Cassandra expires blocks by a lifetime that is set when they are written.
             retention: if storage == Storage::Cassandra { self.retention.clone() } else { other.retention },
             ..other

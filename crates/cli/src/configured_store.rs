@@ -125,7 +125,7 @@ pub(crate) fn journal(config: &Config, writer: WriterId) -> anyhow::Result<Arc<J
     let path = config.data_dir.join(JOURNAL);
     let opened = Directory::open(&path)
         .and_then(|directory| Journal::open(Box::new(directory), writer, config.journal_settings()))
-        .and_then(|journal| journal.keep_for(config.log_readers(), config.log.max_bytes as u64).map(|()| journal));
+        .and_then(|journal| journal.keep_for(&config.log_readers(), config.log.max_bytes as u64).map(|()| journal));
     opened.with_context(|| format!("cannot open the journal {}", path.display()))
 }
 

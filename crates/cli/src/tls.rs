@@ -8,10 +8,10 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, bail};
 use flow::Timestamp;
-use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
 use x509_cert::time::{Time, Validity};
@@ -47,6 +47,31 @@ pub(crate) fn server(tls: &Tls) -> anyhow::Result<Option<Arc<ServerConfig>>> {
         .with_context(|| format!("{} is not the private key of {}", key.display(), certificate.display()))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Some(Arc::new(config)))
+}
+
+/// How connections to others are encrypted: their certificates are signed by the authority in this file, which this key names,
+/// or by one that the system trusts.
+///
+/// # Errors
+/// When the file cannot be read or has no certificate.
+pub(crate) fn client(authority: Option<&Path>, key: &str) -> anyhow::Result<Arc<ClientConfig>> {
+    let mut roots = RootCertStore::empty();
+    match authority {
+        Some(path) => {
+            for certificate in CertificateDer::pem_slice_iter(&read(path, key)?) {
+                let added = certificate.map_err(anyhow::Error::from).and_then(|it| Ok(roots.add(it)?));
+                added.with_context(|| format!("{} is not a valid PEM file ({key})", path.display()))?;
+            }
+            if roots.is_empty() {
+                bail!("{} contains no PEM certificate ({key})", path.display());
+            }
+        }
+        // What is not valid there is not trusted.
+        None => drop(roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs)),
+    }
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions()?;
+    Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
 }
 
 /// Problems that do not prevent encryption: the private key is world-readable, or a certificate of the chain is not valid

@@ -6,6 +6,7 @@ mod descriptors;
 mod free_memory;
 mod heartbeat;
 mod interface;
+mod kafka_stream;
 mod memory_limit;
 mod origin_files;
 mod origin_files_view;
@@ -37,11 +38,12 @@ use view::View;
 
 use self::archive_view::ArchiveView;
 use self::archiver::Archiver;
+use self::kafka_stream::{KafkaStream, KafkaView};
 use self::origin_files::OriginFiles;
 use self::process_view::ProcessView;
 use self::running::Running;
 use self::status_log::StatusLog;
-use crate::config::{Archive, Config, Loaded, Storage};
+use crate::config::{Archive, Config, Kafka, Loaded, Storage};
 use crate::exit_code::{ExitCode, Failure, OrExit};
 use crate::service_manager::State;
 use crate::{agents, configured_store, log, restoration, service_manager};
@@ -114,6 +116,7 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
             .await
             .map_err(start_failure)?;
     let (flow_archive, archive_view) = start_archive(config, &mut collector)?.unzip();
+    let kafka_view = start_kafka(config, &mut collector)?;
     learn_interfaces(config, &mut collector, agents);
     collector.learn_names(config.dns());
     for address in collector.addresses() {
@@ -123,6 +126,7 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
     let view: Arc<dyn View> = Arc::new(ProcessView {
         collector: collector.view(),
         archive: archive_view,
+        kafka: kafka_view,
         origins: collector.origins(),
         origin_files: origin_files.view(),
     });
@@ -168,6 +172,17 @@ fn start_archive(config: &Config, collector: &mut Collector) -> Result<Option<(F
     let shown = (archiver.asked(), archiver.view());
     collector.read_log(Archive::READER, Box::new(archiver)).map_err(start_failure)?;
     Ok(Some(shown))
+}
+
+/// Begins to send flows to Kafka, if they are sent; what is shown of it.
+fn start_kafka(config: &Config, collector: &mut Collector) -> Result<Option<KafkaView>, Failure> {
+    if !config.kafka.is_on() {
+        return Ok(None);
+    }
+    let stream = KafkaStream::new(config).or_exit(ExitCode::Config)?;
+    let view = stream.view();
+    collector.read_log(Kafka::READER, Box::new(stream)).map_err(start_failure)?;
+    Ok(Some(view))
 }
 
 /// Begins to read the files with AS numbers, and waits a while until they are read: flows of the first datagrams need them.

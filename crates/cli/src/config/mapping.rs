@@ -1,6 +1,6 @@
 //! Maps the configuration to the settings of the collector, the journal and the stores. Nothing else does.
 
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::num::NonZero;
 use std::sync::Arc;
 use std::thread;
@@ -16,9 +16,12 @@ use storage::cassandra::CassandraSettings;
 use storage::redis::RedisSettings;
 use wire::{PendingLimits, SessionLimits, TemplateLimits};
 
-#[cfg(any(feature = "cassandra", feature = "redis"))]
 use super::Secret;
-use super::{Archive, Config, DAY};
+use super::{Archive, Config, DAY, Kafka};
+use crate::tls;
+
+/// Where brokers listen if nothing else is stated.
+const KAFKA_PORT: u16 = 9092;
 
 /// Approximate memory of a name: 20 to 90 bytes, with the free room of its table.
 const NAME_OCTETS: usize = 64;
@@ -100,8 +103,31 @@ impl Config {
     }
 
     /// The names of the readers of the log.
-    pub(crate) fn log_readers(&self) -> &'static [&'static str] {
-        if self.archive.enabled { &[Archive::READER] } else { &[] }
+    pub(crate) fn log_readers(&self) -> Vec<&'static str> {
+        let readers = [(Archive::READER, self.archive.enabled), (Kafka::READER, self.kafka.is_on())];
+        readers.into_iter().filter_map(|(reader, is_on)| is_on.then_some(reader)).collect()
+    }
+
+    /// How to reach Kafka, and what to send.
+    ///
+    /// # Errors
+    /// If the CA certificates cannot be read.
+    pub(crate) fn kafka_settings(&self) -> anyhow::Result<kafka::Settings> {
+        let Kafka { brokers, topic, format, compression, mechanism, access } = &self.kafka;
+        let tls = access.tls.then(|| tls::client(access.tls_authority.as_deref(), "kafka.tlsAuthority"));
+        let login = |user: &String| kafka::Login {
+            user: user.clone(),
+            password: exposed(access.password.as_ref()).unwrap_or_default(),
+            mechanism: *mechanism,
+        };
+        Ok(kafka::Settings {
+            brokers: brokers.iter().map(|broker| with_port(broker, KAFKA_PORT)).collect(),
+            topic: topic.clone(),
+            format: *format,
+            compression: *compression,
+            login: access.user.as_ref().map(login),
+            tls: tls.transpose()?,
+        })
     }
 
     /// What the archive keeps.
@@ -161,7 +187,16 @@ impl Config {
     }
 }
 
-#[cfg(any(feature = "cassandra", feature = "redis"))]
+/// The host with a port; that of an IPv6 address without brackets cannot be told from it.
+fn with_port(host: &str, port: u16) -> String {
+    let is_stated = host.rsplit_once(':').is_some_and(|(name, _)| !name.contains(':') || name.ends_with(']'));
+    match host.parse::<Ipv6Addr>() {
+        Ok(address) => format!("[{address}]:{port}"),
+        Err(_) if is_stated => host.to_owned(),
+        Err(_) => format!("{host}:{port}"),
+    }
+}
+
 fn exposed(secret: Option<&Secret>) -> Option<String> {
     secret.map(|secret| secret.expose().to_owned())
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use api::Signatures;
 use collector::NamedByDns;
 use journal::Sync;
+use kafka::{Compression, Format, Mechanism};
 use strsim::damerau_levenshtein;
 use udp::Steering;
 
@@ -59,6 +60,28 @@ impl Words for Storage {
         &[("sqlite", Self::Sqlite), ("redis", Self::Redis), ("cassandra", Self::Cassandra)];
     /// Cassandra is "cql" in netflow.io.
     const ALIASES: &'static [(&'static str, Self)] = &[("cql", Self::Cassandra)];
+}
+
+impl Words for Format {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("delimited", Self::Delimited), ("single", Self::Single), ("json", Self::Json)];
+}
+
+impl Words for Compression {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        (Self::None.name(), Self::None),
+        (Self::Gzip.name(), Self::Gzip),
+        (Self::Lz4.name(), Self::Lz4),
+        (Self::Zstd.name(), Self::Zstd),
+    ];
+}
+
+impl Words for Mechanism {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        (Self::Plain.name(), Self::Plain),
+        (Self::Scram256.name(), Self::Scram256),
+        (Self::Scram512.name(), Self::Scram512),
+    ];
 }
 
 const TEMPLATE_TIMES: RangeInclusive<Duration> = seconds(SECOND, 366 * DAY);
@@ -131,6 +154,7 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
         "archive",
         "Every flow with all its columns, in Parquet files in the directory \"flows\" in dataDir, which other programs can read.",
     ),
+    ("kafka", "Every flow with all its columns, sent to Kafka. docs/kafka.md describes what is sent."),
 ];
 
 /// All keys in the order of the reference, grouped by section.
@@ -280,6 +304,24 @@ pub(crate) const KEYS: &[Key] = &[
         "Size limit of the archive. Beyond it, the oldest hours are deleted."),
     fixed("archive.freePercent", |config| ValueKind::Count(&mut config.archive.free_percent, 0..=90),
         "How much of the disk the archive leaves free. When less is free, the oldest hours are deleted, and if that is not enough, nothing more is written."),
+    fixed("kafka.brokers", |config| ValueKind::Hosts(&mut config.kafka.brokers),
+        "Some brokers of the cluster, through which the others are discovered; none for no stream. The port is 9092 if none is stated."),
+    fixed("kafka.topic", |config| ValueKind::Text(&mut config.kafka.topic),
+        "The topic. It must exist."),
+    fixed("kafka.format", |config| ValueKind::Choice(&mut config.kafka.format),
+        "How a flow is written: \"delimited\" is a protobuf message with its length before it, as goflow2 writes it and ClickHouse reads Protobuf; \"single\" is the message alone, as most libraries read it; \"json\" is an object."),
+    fixed("kafka.compression", |config| ValueKind::Choice(&mut config.kafka.compression),
+        "What batches of flows are compressed with."),
+    fixed("kafka.user", |config| ValueKind::TextOrNone(&mut config.kafka.access.user),
+        "The user, if the brokers require one."),
+    fixed("kafka.password", |config| ValueKind::Secret(&mut config.kafka.access.password),
+        "The password, if the brokers require one."),
+    fixed("kafka.mechanism", |config| ValueKind::Choice(&mut config.kafka.mechanism),
+        "The SASL mechanism, with kafka.user. PLAIN shows the password to whoever reads the connection: use it with kafka.tls only."),
+    fixed("kafka.tls", |config| ValueKind::Switch(&mut config.kafka.access.tls),
+        "Whether to use TLS and verify the certificates of the brokers."),
+    fixed("kafka.tlsAuthority", |config| ValueKind::PathOrNone(&mut config.kafka.access.tls_authority),
+        "PEM file with the CA certificates. If empty, the system trust store is used."),
 ];
 
 /// The key with this name.

@@ -132,6 +132,15 @@ const CHANGED: &[(&str, &str, &str)] = &[
     ("archive.keep", "\"30d\"", "30d"),
     ("archive.maxBytes", "\"100GiB\"", "100GiB"),
     ("archive.freePercent", "20", "20"),
+    ("kafka.brokers", "[\"a\", \"b:1\"]", "a,b:1"),
+    ("kafka.topic", "\"t\"", "t"),
+    ("kafka.format", "\"json\"", "json"),
+    ("kafka.compression", "\"zstd\"", "zstd"),
+    ("kafka.user", "\"u\"", "u"),
+    ("kafka.password", "\"p\"", "p"),
+    ("kafka.mechanism", "\"PLAIN\"", "PLAIN"),
+    ("kafka.tls", "true", "true"),
+    ("kafka.tlsAuthority", "\"/ca\"", "/ca"),
 ];
 
 /// softflowd and others send to 2055, VPP and others to the port that IANA assigned to IPFIX.
@@ -249,7 +258,7 @@ fn the_nearest_key_is_found_over_case_and_section() {
     assert_eq!(
         nearest("color"),
         "there are storage, dataDir, flushInterval, firstFlush, clockLimit, and the sections [server], [accounting], [networks], [senders], [origins], [interfaces], [snmp], [admin], [admin.tls], [http], [metrics], [netflow], \
-         [sflow], [bmp], [retention], [redis], [cassandra], [spool], [journal], [log], [archive]"
+         [sflow], [bmp], [retention], [redis], [cassandra], [spool], [journal], [log], [archive], [kafka]"
     );
 }
 

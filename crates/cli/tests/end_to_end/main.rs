@@ -44,6 +44,7 @@ mod groups;
 mod imports;
 mod interfaces;
 mod journal;
+mod kafka;
 mod killed_together;
 mod live;
 mod load;
