@@ -218,7 +218,10 @@ mod tests {
     #[test]
     fn the_document_is_up_to_date() {
         let checked_in = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/flow.proto");
-        assert!(std::fs::read_to_string(checked_in).unwrap() == proto(), "docs/flow.proto is out of date: run `make bless`");
+        assert!(
+            std::fs::read_to_string(checked_in).unwrap() == proto(),
+            "docs/flow.proto is out of date: run `make bless`"
+        );
     }
 
     #[test]

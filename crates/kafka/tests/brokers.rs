@@ -150,7 +150,10 @@ fn batches_that_are_too_large_are_halved_and_no_flow_comes_twice() {
 fn what_a_broker_refuses_is_an_error_that_says_what_to_do() {
     create("known");
     let error = refusal(settings("missing-topic")).to_string();
-    assert_eq!(error, "topic 'missing-topic': does not exist: create it (kafka-topics.sh --create), or set kafka.topic");
+    assert_eq!(
+        error,
+        "topic 'missing-topic': does not exist: create it (kafka-topics.sh --create), or set kafka.topic"
+    );
     let found = String::from_utf8(kcat(&["-L", "-J"])).unwrap();
     assert!(!found.contains("missing-topic"), "no topic is created by asking for it");
     let broker = &BROKER.hosts[0];

@@ -61,7 +61,8 @@ impl Cluster {
         protoc.arg("-I").arg(&fixtures).arg("--python_out").arg(folder.path()).arg(fixtures.join("goflow2.proto"));
         assert!(protoc.status().expect("protoc is installed by `make test`").success());
         let records = folder.path().join("records");
-        std::fs::write(&records, self.kcat(&["-C", "-e", "-o", "beginning", "-t", TOPIC, "-f", "%p\\t%h\\t%R%s"])).unwrap();
+        std::fs::write(&records, self.kcat(&["-C", "-e", "-o", "beginning", "-t", TOPIC, "-f", "%p\\t%h\\t%R%s"]))
+            .unwrap();
         let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/kafka.md");
         // Debian's, which has the package with protobuf.
         let mut consumer = Command::new("/usr/bin/python3");
@@ -145,7 +146,11 @@ fn every_counted_flow_is_in_kafka_although_brokers_and_the_collector_are_killed(
     is_sent(&collector);
     let found = is_complete(&cluster, &collector);
     println!("{found}");
-    assert_eq!(found["partitions"], json!({ EXPORTERS[0]: 1, EXPORTERS[1]: 1 }), "each router's flows keep their order");
+    assert_eq!(
+        found["partitions"],
+        json!({ EXPORTERS[0]: 1, EXPORTERS[1]: 1 }),
+        "each router's flows keep their order"
+    );
     collector.terminate();
 }
 
