@@ -221,7 +221,7 @@ fn every_command_prints_its_answer_as_json() {
     // The former print JSON without an option, the latter a script and a screen.
     let (always, never) = (["curl", "decode"], ["completions", "live"]);
     // Either there is nothing, or it is refused: an error is text on standard error.
-    let may_be_empty = ["archive export", "networks remove", "restore", "store export"];
+    let may_be_empty = ["archive export", "networks remove", "restore", "senders remove", "store export"];
     let scene = Scene::new();
     scene.run_all(|name, mut command| {
         if never.contains(&name) || !CALLS.iter().any(|(called, _)| *called == name) {
