@@ -65,7 +65,7 @@ share.coordinator.state.topic.num.partitions=3
 share.coordinator.state.topic.replication.factor=$rf
 share.coordinator.state.topic.min.isr=$(((rf + 1) / 2))
 group.initial.rebalance.delay.ms=0
-# else a broker that was killed or stopped may come back only after 9 s
+# else a broker that was killed or stopped is accepted again only after 9 s
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
 # small machine

@@ -187,7 +187,7 @@ impl Config {
     }
 }
 
-/// The host with a port; that of an IPv6 address without brackets cannot be told from it.
+/// The host with a port. An IPv6 address without brackets has none.
 fn with_port(host: &str, port: u16) -> String {
     let is_stated = host.rsplit_once(':').is_some_and(|(name, _)| !name.contains(':') || name.ends_with(']'));
     match host.parse::<Ipv6Addr>() {

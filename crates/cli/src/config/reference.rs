@@ -317,7 +317,7 @@ pub(crate) const KEYS: &[Key] = &[
     fixed("kafka.password", |config| ValueKind::Secret(&mut config.kafka.access.password),
         "The password, if the brokers require one."),
     fixed("kafka.mechanism", |config| ValueKind::Choice(&mut config.kafka.mechanism),
-        "The SASL mechanism, with kafka.user. PLAIN shows the password to whoever reads the connection: use it with kafka.tls only."),
+        "The SASL mechanism, with kafka.user. PLAIN sends the password as it is: use it with kafka.tls only."),
     fixed("kafka.tls", |config| ValueKind::Switch(&mut config.kafka.access.tls),
         "Whether to use TLS and verify the certificates of the brokers."),
     fixed("kafka.tlsAuthority", |config| ValueKind::PathOrNone(&mut config.kafka.access.tls_authority),

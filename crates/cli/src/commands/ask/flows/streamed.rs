@@ -1,4 +1,4 @@
-//! The answer of a collector in lines, so that a question may take minutes: how far it is, and at last the answer. Whoever does not
+//! The answer of a collector in lines, so that a question may take minutes: how far it is, and at last the answer. A user who does not
 //! wait for it ends the reading in the collector too: the connection ends with the command.
 
 use std::io;

@@ -1,4 +1,4 @@
-//! How many lines of a kind are logged in a minute. Whoever forges addresses, and routers that come and go, must not fill the
+//! How many lines of a kind are logged in a minute. Forged addresses, and routers that come and go, must not fill the
 //! disk of the log: beyond the limit changes are counted, and the end of the minute has one line for them.
 
 use std::collections::BTreeMap;
