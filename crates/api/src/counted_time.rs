@@ -79,7 +79,10 @@ mod tests {
         Kept::for_tests(Minute::new(100_000), PerPeriod::new(since.map(Minute::new)))
     }
 
-    fn shown(from: u32, to: u32) -> (usize, Option<(u32, u32)>, Option<(u32, u32)>) {
+    type Ends = Option<(u32, u32)>;
+
+    /// How many parts, and the ends of the first and the last one.
+    fn shown(from: u32, to: u32) -> (usize, Ends, Ends) {
         let parts = parts(Range { from: Minute::new(from), to: Minute::new(to) }, &kept());
         let ends = |part: &Range| (part.from.number(), part.to.number());
         (parts.len(), parts.first().map(ends), parts.last().map(ends))
