@@ -20,6 +20,8 @@
 //! | `config/original.rs` | the settings of netflow.io, and what they are here |
 //! | `config/hocon.rs` | the format of its files |
 //! | `config/origin_settings.rs` | who is asked for the AS of an address |
+//! | `config/stores.rs` | the stores and how to reach those on the network |
+//! | `config/kafka.rs` | the stream of flows to Kafka |
 //! | `config/queues.rs` | the settings of the spool, the log and the journal |
 //! | `config/error.rs` | everything that is wrong, each with its place |
 
@@ -40,6 +42,7 @@ mod queues;
 mod reference;
 mod registered;
 mod source;
+mod stores;
 mod tables;
 pub(crate) mod unit;
 mod value;
@@ -73,6 +76,7 @@ use queues::{Journal, Log, Spool};
 pub(crate) use reference::KEYS;
 use registered::Senders;
 pub(crate) use source::{Origin, Origins};
+pub(crate) use stores::{Access, Cassandra, Redis, Storage};
 pub(crate) use tables::Stated;
 use udp::Steering;
 
@@ -260,69 +264,6 @@ pub(crate) struct Retention {
     pub(crate) months: Option<Duration>,
     /// `years`
     pub(crate) years: Option<Duration>,
-}
-
-/// Where senders and blocks are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Storage {
-    /// A SQLite file in the data directory.
-    Sqlite,
-    /// The servers of `redis`.
-    Redis,
-    /// The nodes of `cassandra`.
-    Cassandra,
-}
-
-impl Storage {
-    /// Whether this build of netflow has it; SQLite is in every build.
-    pub(crate) const fn is_built(self) -> bool {
-        match self {
-            Self::Sqlite => true,
-            Self::Redis => cfg!(feature = "redis"),
-            Self::Cassandra => cfg!(feature = "cassandra"),
-        }
-    }
-}
-
-/// The connection to Redis.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Redis {
-    /// `hosts`: the server, nodes of the cluster, or sentinels, each `host` or `host:port`.
-    pub(crate) hosts: Vec<String>,
-    /// `master`: the name of the master that sentinels watch; `None` (empty in the file) if they monitor only one.
-    pub(crate) master: Option<String>,
-    /// `user` and so on
-    pub(crate) access: Access,
-    /// `namespace`: the first part of all keys.
-    pub(crate) namespace: String,
-}
-
-/// The connection to Cassandra.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Cassandra {
-    /// `hosts`: some nodes, each `host` or `host:port`.
-    pub(crate) hosts: Vec<String>,
-    /// `datacenter`: the one to ask; `None` (empty in the file) if there is only one.
-    pub(crate) datacenter: Option<String>,
-    /// `user` and so on
-    pub(crate) access: Access,
-    /// `keyspace`: created at the start if missing.
-    pub(crate) keyspace: String,
-    /// `keyspaceConfig`: its replication, when it is created.
-    pub(crate) keyspace_config: String,
-}
-
-/// Credentials and TLS of a store on the network.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Access {
-    /// `user`; `None` (empty in the file) for none.
-    pub(crate) user: Option<String>,
-    /// `password`; `None` (empty in the file) for none.
-    pub(crate) password: Option<Secret>,
-    /// `tls`: whether to use TLS and verify certificates.
-    pub(crate) tls: bool,
-    /// `tlsAuthority`: the CA certificates, a PEM file; `None` (empty in the file) for the system trust store.
-    pub(crate) tls_authority: Option<PathBuf>,
 }
 
 impl Default for Admin {

@@ -76,8 +76,6 @@ impl View for MadeUp {
                 dropped: 2,
             }],
             readers: vec![Reader {
-                failing_seconds: Some(4),
-                last_error: Some("127.0.0.1:9092: Connection refused".to_owned()),
                 name: "archive",
                 unread_segments: 2,
                 unread_bytes: 4096,
@@ -87,6 +85,8 @@ impl View for MadeUp {
                 forced_out_segments: 1,
                 forced_out_bytes: 2048,
                 lost_seconds_ago: Some(60),
+                failing_seconds: Some(4),
+                last_error: Some("127.0.0.1:9092: Connection refused".to_owned()),
             }],
             origin_files: Some(origin_files()),
             bmp: None,
@@ -230,7 +230,8 @@ fn the_status_has_all_counters_and_gauges() {
         json!([{"address": "[::]:2055", "thread": 1, "waitingBytes": 2304, "waitingLimit": 65_536, "dropped": 2}])
     );
     let reader = json!({"name": "archive", "unreadSegments": 2, "unreadBytes": 4096, "unreadSeconds": 12, "records": 300,
-        "missingRecords": 3, "forcedOutSegments": 1, "forcedOutBytes": 2048, "lostSecondsAgo": 60});
+        "missingRecords": 3, "forcedOutSegments": 1, "forcedOutBytes": 2048, "lostSecondsAgo": 60, "failingSeconds": 4,
+        "lastError": "127.0.0.1:9092: Connection refused"});
     assert_eq!(status["readers"], json!([reader]));
     let files = &status["originFiles"];
     assert_eq!((&files["read"], &files["ipv4Ranges"]), (&status["started"], &json!(7)));
@@ -369,6 +370,7 @@ fn promtool_accepts_the_metrics() {
         r#"netflow_origin_file_failing{file="/b"} 1.0"#,
         r#"netflow_origin_file_modified_timestamp_seconds{file="/a.mmdb"} 1764086400.0"#,
         r#"netflow_reader_missing_records_total{reader="archive"} 3"#,
+        r#"netflow_reader_failing_seconds{reader="archive"} 4.0"#,
         "netflow_store_reachable 1.0",
         r#"netflow_ledger_difference{ledger="datagrams"} -2.0"#,
         r#"netflow_ledger_violations_total{ledger="datagrams"} 1"#,
