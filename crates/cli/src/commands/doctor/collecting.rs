@@ -7,8 +7,8 @@ use super::answers::Answers;
 use super::finding::Finding;
 use super::machine;
 use crate::commands::ask::{number, text};
-use crate::config::Config;
 use crate::config::unit::show_size;
+use crate::config::{Archive, Config};
 use crate::table::duration;
 
 /// The largest buffer to propose.
@@ -16,6 +16,9 @@ const LARGEST_PROPOSED: u64 = 256 << 20;
 
 /// A reader that lags by more than this is reported. The archive ends its files after an hour.
 const MOST_UNREAD_SECONDS: u64 = 90 * 60;
+
+/// A reader that fails for longer is reported: shorter, it may be a target that starts again. The archive has findings of its own.
+const MOST_FAILING_SECONDS: u64 = 60;
 
 /// What a reader has lost is reported for this long.
 const LOST_FOR_SECONDS: u64 = 24 * 3600;
@@ -128,7 +131,18 @@ fn readers(answers: &Answers) -> Vec<Finding> {
     for reader in answers.status["readers"].as_array().into_iter().flatten() {
         let (name, of) = (text(&reader["name"]), |key: &str| number(&reader[key]));
         let (unread, seconds) = (of("unreadBytes"), of("unreadSeconds"));
-        if seconds > MOST_UNREAD_SECONDS {
+        let failing = reader["failingSeconds"].as_u64().filter(|seconds| *seconds > MOST_FAILING_SECONDS);
+        if let Some(seconds) = failing.filter(|_| name != Archive::READER) {
+            let what = format!("the reader `{name}` has failed for {}", duration(seconds));
+            let finding = Finding::new("reader_fails", what)
+                .evidence(text(&reader["lastError"]))
+                .evidence(format!(
+                    "{unread} bytes wait in the log, which has room for {} (log.maxBytes)",
+                    show_size(limit)
+                ))
+                .run(format!("journalctl -u netflow | grep 'reader={name:?}'"));
+            findings.push(finding);
+        } else if seconds > MOST_UNREAD_SECONDS {
             let what = format!("the reader `{name}` lags by {}: its target is slow, or fails", duration(seconds));
             let finding = Finding::new("reader_lags", what)
                 .evidence(format!("{unread} bytes in {} segments of the log are unread", of("unreadSegments")))
@@ -212,7 +226,7 @@ pub(super) fn ports(addresses: &[SocketAddr]) -> BTreeSet<u16> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -238,5 +252,26 @@ mod tests {
                 .iter()
                 .all(|name| { document.contains(&format!("\n| `{name}` | ")) })
         );
+    }
+
+    #[test]
+    fn a_reader_that_fails_is_found_with_its_error_unless_it_is_the_archive() {
+        let failing = |name, seconds: Option<u64>| {
+            json!({"name": name, "unreadSegments": 3, "unreadBytes": 700, "unreadSeconds": 70, "missingRecords": 0,
+                "forcedOutSegments": 0, "forcedOutBytes": 0, "failingSeconds": seconds, "lastError": "Connection refused"})
+        };
+        let found = |readers_of: &[Value]| {
+            let status = json!({ "readers": readers_of });
+            let answers = Answers { status, senders: None, exporters: Vec::new(), unknown: Vec::new() };
+            serde_json::to_value(readers(&answers)).unwrap()
+        };
+        let quiet = [failing("archive", Some(600)), failing("kafka", None), failing("kafka", Some(60))];
+        assert_eq!(found(&quiet), json!([]));
+        let found = found(&[failing("kafka", Some(600))]);
+        assert_eq!(
+            (&found[0]["finding"], &found[0]["evidence"][0]),
+            (&json!("reader_fails"), &json!("Connection refused"))
+        );
+        assert!(include_str!("../../../../../docs/troubleshooting.md").contains("\n| `reader_fails` | "));
     }
 }
