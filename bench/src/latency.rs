@@ -4,6 +4,9 @@ use std::collections::BTreeSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// The requests that are sent however long they take: all that a client asks in turn.
+const LEAST: usize = 3;
+
 /// The pause between two requests.
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -18,11 +21,11 @@ pub(crate) struct Latencies {
 }
 
 impl Latencies {
-    /// Repeats requests for this long.
+    /// Repeats requests for this long, and until each of a turn was sent.
     pub(crate) fn measure(duration: Duration, mut request: impl FnMut(usize) -> anyhow::Result<String>) -> Self {
         let mut measured = Self::default();
         let end = Instant::now() + duration;
-        while Instant::now() < end {
+        while Instant::now() < end || measured.times.len() < LEAST {
             let begun = Instant::now();
             match request(measured.times.len()) {
                 Ok(answer) => drop(measured.answers.insert(answer)),

@@ -23,7 +23,9 @@ fn expectations(corpus: &Path) -> Vec<PathBuf> {
 fn summary(capture: &Path) -> Result<Value, String> {
     let output =
         Command::new(env!("CARGO_BIN_EXE_netflow")).args(["decode", "--summary"]).arg(capture).output().unwrap();
-    if !output.status.success() {
+    // None of its datagrams is of an export protocol; the summary is printed all the same.
+    let is_foreign = output.status.code() == Some(4) && !output.stdout.is_empty();
+    if !output.status.success() && !is_foreign {
         return Err(format!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr)));
     }
     serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())

@@ -15,7 +15,8 @@ pub(super) fn url(text: &str) -> Result<String, String> {
         Some(("http" | "https", host)) if !host.is_empty() && text.parse::<ureq::http::Uri>().is_ok() => {
             Ok(text.to_owned())
         }
-        None if format!("http://{text}").parse::<ureq::http::Uri>().is_ok() => {
+        // That ends in a colon where only a scheme was written.
+        None if !text.ends_with(':') && format!("http://{text}").parse::<ureq::http::Uri>().is_ok() => {
             Err(format!("write http://{text}, or https://{text} if the collector has a certificate"))
         }
         _ => Err("write it as http://127.0.0.1:8080 or https://collector.example.net:8080".to_owned()),

@@ -116,7 +116,6 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
             .await
             .map_err(start_failure)?;
     let (flow_archive, archive_view) = start_archive(config, &mut collector)?.unzip();
-    let kafka_view = start_kafka(config, &mut collector)?;
     learn_interfaces(config, &mut collector, agents);
     collector.learn_names(config.dns());
     for address in collector.addresses() {
@@ -126,7 +125,7 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
     let view: Arc<dyn View> = Arc::new(ProcessView {
         collector: collector.view(),
         archive: archive_view,
-        kafka: kafka_view,
+        kafka: start_kafka(config, &mut collector)?,
         origins: collector.origins(),
         origin_files: origin_files.view(),
     });
