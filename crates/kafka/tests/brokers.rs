@@ -1,6 +1,14 @@
 //! A real broker that asks for a login and encrypts: what it takes, what it refuses, and what is said of it. And servers that are
 //! no brokers.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
