@@ -133,7 +133,9 @@ fn the_archive_has_the_origins_that_were_counted() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join(FILE), table(64500)).unwrap();
     let collector = Collector::start_in_with(directory, &SETTINGS);
-    run(&collector, &["senders", "add", "127.0.0.1", PREFIXES[0], PREFIXES[1]]);
+    // It warns that these have both ends of every flow.
+    let (_, stderr, code) = collector.command(&["senders", "add", "127.0.0.1", PREFIXES[0], PREFIXES[1]]);
+    assert_eq!(code, Some(0), "{stderr}");
     collector.wait_for_line("senders=1");
     let tapped = tap::of(&collector, &["-c", "1", "--names", "src country CH and dstasfrom file"]);
     let sent = send(&collector);
