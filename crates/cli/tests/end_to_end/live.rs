@@ -122,7 +122,7 @@ fn live_shows_a_collector_in_a_real_terminal_and_restores_it() {
     live.wait_for("127.0.0.1         netflow-v5");
     live.wait_for("127.0.0.1  lost 0  duplicates");
     UdpSocket::bind("127.0.0.9:0").unwrap().send_to(&thirty_flows(), collector.receiving).unwrap();
-    live.wait_for("1 unregistered sender");
+    live.wait_for("1 unregistered router");
     live.press("/v9\r");
     live.wait_for("no router matches the filter");
     live.press("\x1b");
