@@ -15,7 +15,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{fmt, reload};
 
-pub(crate) use self::standard_error::lost_lines;
+pub(crate) use self::standard_error::{lost_lines, report_lost_lines};
 
 use self::record::Records;
 use self::standard_error::StandardError;

@@ -1,7 +1,7 @@
 //! Standard error for the log: writing a line neither fails nor waits for a reader that does not read. A thread that waited
 //! would no longer count, although the process looks alive: a pipe, a terminal that is stopped with Ctrl-S and the socket of
 //! a journald that hangs all fill up. Lines that cannot be written are counted; the next one that can be is preceded by
-//! their number.
+//! their number, which is also written when nothing else is logged for a while.
 //!
 //! Only a file on a disk that hangs (NFS) can still delay a line.
 
@@ -28,6 +28,11 @@ static LINES: Mutex<Lines> = Mutex::new(Lines::new());
 /// The number of lines of this process that could not be written.
 pub(crate) fn lost_lines() -> u64 {
     LOST.load(Ordering::Relaxed)
+}
+
+/// Writes how many lines are missing, if there are some and it can be written now.
+pub(crate) fn report_lost_lines() {
+    LINES.lock().unwrap_or_else(PoisonError::into_inner).report(&io::stderr());
 }
 
 /// Writes lines, or counts them as lost.
@@ -70,6 +75,13 @@ impl Lines {
             self.lost += 1;
         }
         written.is_ok()
+    }
+
+    /// Writes only what is missing. What fails is tried again with the next line.
+    fn report(&mut self, output: &impl AsFd) {
+        if self.lost > 0 {
+            drop(self.try_write(output, b""));
+        }
     }
 
     fn try_write(&mut self, output: &impl AsFd, lines: &[u8]) -> io::Result<()> {
@@ -148,6 +160,24 @@ mod tests {
         let text = String::from_utf8(read).unwrap();
         let text = text.trim_start_matches('x').lines().collect::<Vec<_>>();
         assert!(matches!(text.as_slice(), [lost, "first", "second"] if lost.ends_with("lines=10000")), "{text:?}");
+    }
+
+    #[test]
+    fn lost_lines_are_reported_without_another_line() {
+        let (mut reader, writer, mut lines) = full_pipe();
+        assert!(!lines.write(&writer, b"lost\n"));
+        lines.report(&writer);
+        assert_eq!(lines.lost, 1, "a report that cannot be written is no lost line");
+        let mut read = vec![0; 1 << 20];
+        assert!(reader.read(&mut read).unwrap() > AT_ONCE);
+        lines.report(&writer);
+        lines.report(&writer);
+        drop(writer);
+        read.clear();
+        reader.read_to_end(&mut read).unwrap();
+        let text = String::from_utf8(read).unwrap();
+        let text = text.trim_start_matches('x').lines().collect::<Vec<_>>();
+        assert!(matches!(text.as_slice(), [lost] if lost.ends_with("lines=1")), "{text:?}");
     }
 
     #[test]

@@ -1,13 +1,12 @@
 //! Completion in real shells: bash and zsh in a terminal with the key Tab, fish by its own command for what Tab shows.
 
-use std::io::{Read, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::collector::{Collector, PATIENCE};
 use crate::commands::run;
+use crate::terminal::Terminal;
 
 /// A collector with two routers, to be completed.
 fn with_routers() -> Collector {
@@ -68,50 +67,25 @@ fn without_a_collector_there_are_fewer_words_and_no_message() {
     collector.terminate();
 }
 
-/// An interactive shell in a terminal, by script(1).
-struct Terminal {
-    child: std::process::Child,
-    printed: Arc<Mutex<Vec<u8>>>,
-}
+/// An interactive shell in a terminal.
+struct Shell(Terminal);
 
-impl Terminal {
+impl Shell {
     fn start(collector: &Collector, shell: &str) -> Self {
-        let program = Path::new(env!("CARGO_BIN_EXE_netflow"));
-        let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
-        let mut child = Command::new("script")
-            .args(["-qfec", &format!("stty rows 24 cols 200; exec {shell}"), "/dev/null"])
-            .current_dir(collector.path())
-            .env("NETFLOW_URL", format!("http://{}", collector.serving))
-            .env("PATH", path)
-            .env("HOME", collector.path())
-            .env("PS1", "$ ")
-            .env("TERM", "dumb")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("bsdutils is on every Debian");
-        let (mut out, printed) = (child.stdout.take().unwrap(), Arc::<Mutex<Vec<u8>>>::default());
-        let shared = Arc::clone(&printed);
-        std::thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            while let Ok(length @ 1..) = out.read(&mut buffer) {
-                shared.lock().unwrap().extend_from_slice(&buffer[..length]);
-            }
-        });
-        Self { child, printed }
+        Self(Terminal::start(collector, 200, "dumb", &format!("exec {shell}")))
     }
 
     fn press(&mut self, keys: &str) {
-        self.child.stdin.as_mut().unwrap().write_all(keys.as_bytes()).unwrap();
+        self.0.press(keys);
     }
 
     /// Waits for a text after what was printed before; returns what was printed since.
     fn wait_for(&self, text: &str) -> String {
         let end = Instant::now() + PATIENCE;
         loop {
-            let printed = String::from_utf8_lossy(&self.printed.lock().unwrap()).into_owned();
+            let printed = self.0.printed();
             if printed.contains(text) {
-                self.printed.lock().unwrap().clear();
+                self.0.forget();
                 return printed;
             }
             assert!(Instant::now() < end, "no '{text}' in: {printed}");
@@ -129,17 +103,10 @@ impl Terminal {
     }
 }
 
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 #[test]
 fn bash_completes_words_with_colons_and_equals_signs() {
     let collector = with_routers();
-    let mut bash = Terminal::start(&collector, "bash --norc --noprofile -i");
+    let mut bash = Shell::start(&collector, "bash --norc --noprofile -i");
     bash.press("bind 'set enable-bracketed-paste off'; source <(netflow completions bash) && echo 'rea''dy'\n");
     bash.wait_for("ready\r\n");
     bash.completes("netflow senders rem", "netflow senders remove ");
@@ -155,7 +122,7 @@ fn bash_completes_words_with_colons_and_equals_signs() {
 #[test]
 fn zsh_completes_words() {
     let collector = with_routers();
-    let mut zsh = Terminal::start(&collector, "zsh -f -i");
+    let mut zsh = Shell::start(&collector, "zsh -f -i");
     zsh.press("PS1='$ '; unsetopt zle_bracketed_paste prompt_cr; autoload -U compinit; compinit -u -D; source <(netflow completions zsh); echo 'rea''dy'\n");
     zsh.wait_for("ready\r\n");
     zsh.completes("netflow senders rem", "ove ");

@@ -1,52 +1,30 @@
 //! `netflow live` in a real terminal, beside a collector that counts.
 
-use std::io::{Read, Write};
 use std::net::UdpSocket;
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::collector::{Collector, PATIENCE};
 use crate::commands::{counted, run};
 use crate::tap::send;
+use crate::terminal::Terminal;
 use crate::thirty_flows;
 
-/// `netflow live` in a pseudo terminal of 80 columns and 24 rows, by script(1).
-struct Live {
-    child: Child,
-    printed: Arc<Mutex<Vec<u8>>>,
-}
+/// `netflow live` in a terminal of 80 columns.
+struct Live(Terminal);
 
 impl Live {
     fn start(collector: &Collector, before: &str) -> Self {
-        let program = env!("CARGO_BIN_EXE_netflow");
-        let mut child = Command::new("script")
-            .args(["-qfec", &format!("stty rows 24 cols 80; {before} {program} live"), "/dev/null"])
-            .current_dir(collector.path())
-            .env("NETFLOW_URL", format!("http://{}", collector.serving))
-            .env("TERM", "xterm-256color")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("bsdutils is on every Debian");
-        let (mut out, printed) = (child.stdout.take().unwrap(), Arc::<Mutex<Vec<u8>>>::default());
-        let shared = Arc::clone(&printed);
-        std::thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            while let Ok(length @ 1..) = out.read(&mut buffer) {
-                shared.lock().unwrap().extend_from_slice(&buffer[..length]);
-            }
-        });
-        Self { child, printed }
+        Self(Terminal::start(collector, 80, "xterm-256color", &format!("{before} netflow live")))
     }
 
     fn press(&mut self, keys: &str) {
-        self.child.stdin.as_mut().unwrap().write_all(keys.as_bytes()).unwrap();
+        self.0.press(keys);
     }
 
     /// The text on the screen.
     fn screen(&self) -> String {
-        let printed = String::from_utf8_lossy(&self.printed.lock().unwrap()).into_owned();
+        let printed = self.0.printed();
         let mut cells = vec![vec![' '; 80]; 24];
         let (mut row, mut column) = (0, 0);
         let mut rest = printed.chars();
@@ -92,25 +70,16 @@ impl Live {
 
     /// The exit code. Waits until the program has ended and the terminal is restored: the main screen, with a cursor.
     fn exit_code(mut self) -> Option<i32> {
-        let status = self.child.wait().unwrap();
+        let status = self.0.wait();
         let end = Instant::now() + PATIENCE;
         loop {
-            let printed = String::from_utf8_lossy(&self.printed.lock().unwrap()).into_owned();
+            let printed = self.0.printed();
             if printed.rfind("\x1b[?1049l") > printed.rfind("\x1b[?1049h") && printed.contains("\x1b[?25h") {
                 return status.code();
             }
             assert!(Instant::now() < end, "the terminal is not restored: {printed:?}");
             std::thread::sleep(Duration::from_millis(20));
         }
-    }
-}
-
-/// Ends the program of a test that panicked: script(1) closes its terminal.
-impl Drop for Live {
-    fn drop(&mut self) {
-        // Both fail after `exit_code`, which has waited for the child.
-        drop(self.child.kill());
-        drop(self.child.wait());
     }
 }
 

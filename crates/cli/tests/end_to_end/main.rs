@@ -74,6 +74,7 @@ mod stated_senders;
 mod stores;
 mod streamed_flows;
 mod tap;
+mod terminal;
 mod traffic;
 mod upgrade;
 mod web;

@@ -1,4 +1,4 @@
-//! What the collector knows: its senders, their prefixes and tags, networks, and who sends without being registered.
+//! What the collector knows: its senders, their prefixes and tags, networks, and addresses that send without being registered.
 #![expect(clippy::indexing_slicing, reason = "a missing part of a JSON value indexes to null")]
 
 use std::collections::BTreeMap;
@@ -74,7 +74,7 @@ impl Known {
         self.registered().iter().map(|sender| (text(&sender["ip"]), text(&sender["name"]))).collect()
     }
 
-    /// Who sends without being registered.
+    /// Addresses that send without being registered.
     pub(super) fn unregistered(&self) -> Described {
         let described = |unknown: &Value| {
             let datagrams = number(&unknown["datagrams"]);

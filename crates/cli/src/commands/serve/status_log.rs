@@ -26,6 +26,7 @@ use view::View;
 use self::budget::Budget;
 use self::changes::{Changes, Seen, Times};
 use self::rates::Totals;
+use crate::log;
 
 /// How often changes are looked for, unless rates are logged more often.
 const LOOKS: Duration = Duration::from_secs(10);
@@ -65,6 +66,7 @@ async fn run(view: Arc<dyn View>, status: Status, mut intervals: watch::Receiver
             () = tokio::time::sleep(pause) => {}
             changed = intervals.changed() => if changed.is_err() { return } else { continue },
         }
+        log::report_lost_lines();
         let (exporters, now) = (view.exporters(), start.elapsed());
         let seen = Seen::of(&exporters, view.unknown(), &view.status());
         let found = changes.look(&seen, now, &Times::looking_every(pause));
