@@ -24,6 +24,9 @@ DENY = target/tools/bin/cargo-deny
 # For what only root may do: installing packages, creating a namespace.
 SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
 
+# ClickHouse's engine; a wheel from PyPI.
+CHDB = target/tools/chdb-26.9.0
+
 .PHONY: run web test schemathesis test-archive lint features bench soak bless deb dist test-dist test-deb test-image fuzz test-packages
 
 # The cargo features of the program.
@@ -44,7 +47,7 @@ web/node_modules/.package-lock.json: web/package-lock.json
 	cd web && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-audit --no-fund
 	touch $@
 
-test: test-packages web
+test: test-packages $(CHDB) web
 	ulimit -S -n 16384; cargo test --workspace
 	cargo build -q
 	cd web && npm test && npm run e2e -- ../target/debug/netflow
@@ -71,6 +74,9 @@ $(DUCKDB): | test-packages
 	[ -x target/tools/bin/pip ] || python3 -m venv target/tools
 	target/tools/bin/pip install -q duckdb
 	touch $@
+
+$(CHDB): | test-packages
+	tests/services/clickhouse.sh engine
 
 lint: $(DENY) web/node_modules/.package-lock.json
 	cd web && npm run lint && npm run check

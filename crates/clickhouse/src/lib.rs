@@ -1,0 +1,21 @@
+//! Flows in ClickHouse, over its HTTP interface.
+//!
+//! | file | content |
+//! | --- | --- |
+//! | [`table`] | **the table**: its columns, those of a flow and those of our identity, and how it is created |
+//! | `client` | requests with bound parameters to one of several hosts; nothing waits without a bound |
+//! | `connection` | how connections come about, so that their errors differ from those of requests |
+//! | `settings` | where ClickHouse is, and who we are |
+//! | `error` | what keeps flows from ClickHouse, and what to do |
+//!
+//! Not here: the log, filters, and what questions are asked.
+
+mod client;
+mod connection;
+mod error;
+mod settings;
+pub mod table;
+
+pub use client::{Answer, Client, Request};
+pub use error::Error;
+pub use settings::Settings;
