@@ -14,9 +14,13 @@ pub const EPOCH: &str = "Epoch";
 pub const FLUSH: &str = "Flush";
 /// The part of the flush: what one insert has.
 pub const PART: &str = "Part";
+/// The place of the flow in the part, from 0, in the order in which flows were counted. Pages of flows need it: it is all that
+/// distinguishes two flows that were received in the same millisecond.
+pub const ROW: &str = "Row";
 
 /// The columns of our identity, and their types.
-pub const IDENTITY: [(&str, &str); 4] = [(WRITER, "UInt64"), (EPOCH, "UInt32"), (FLUSH, "UInt64"), (PART, "UInt32")];
+pub const IDENTITY: [(&str, &str); 5] =
+    [(WRITER, "UInt64"), (EPOCH, "UInt32"), (FLUSH, "UInt64"), (PART, "UInt32"), (ROW, "UInt32")];
 
 /// The address of what carries none.
 pub const NO_ADDRESS: &str = "0.0.0.0";
