@@ -109,6 +109,12 @@ impl Client {
         &self.settings
     }
 
+    /// The host that is asked first.
+    pub(crate) fn host(&self) -> String {
+        let index = self.preferred.load(Ordering::Relaxed);
+        self.settings.hosts.get(index).cloned().unwrap_or_default()
+    }
+
     /// The answer to a question with bound parameters. It comes when all of it is known (`wait_end_of_query`), so that an error is
     /// always an error and never the end of an answer.
     ///

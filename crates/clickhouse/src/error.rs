@@ -53,6 +53,9 @@ pub enum Error {
         /// The begin of the answer.
         text: String,
     },
+    /// An insert could not be compressed.
+    #[error("cannot compress flows: {0}")]
+    Compression(io::Error),
     /// The table is not as the collector needs it.
     #[error("the table {table} {what}")]
     Table {

@@ -21,6 +21,30 @@ pub struct Settings {
     pub password: Option<String>,
 }
 
+/// What inserts are compressed with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// Not at all.
+    #[default]
+    None,
+    /// Zstandard.
+    Zstd,
+}
+
+impl Compression {
+    /// All.
+    pub const ALL: [Self; 2] = [Self::None, Self::Zstd];
+
+    /// The name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Zstd => "zstd",
+        }
+    }
+}
+
 /// Without the password.
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
