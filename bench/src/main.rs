@@ -12,6 +12,7 @@
 //! | `archive` | flows kept and asked for, beside nfdump and DuckDB |
 //! | `archive_load` | what the archive costs counting: the highest rate, overload, questions while flows arrive |
 //! | `origins` | what AS numbers by a file cost |
+//! | `kafka` | what flows cost that go to Kafka, beside goflow2 |
 //! | `growth`, `attack`, `exporters`, `overload`, `hostile`, `handshakes`, `idle`, `steering` | the stress scenarios |
 //! | `search` | the search for the highest rate without loss |
 //! | `latency` | a client that repeats its requests |
@@ -29,6 +30,7 @@ mod growth;
 mod handshakes;
 mod hostile;
 mod idle;
+mod kafka;
 mod latency;
 mod loaded_collector;
 mod origins;
@@ -70,6 +72,8 @@ enum Scenario {
     Growth(growth::Arguments),
     /// What AS numbers by a file cost
     Origins(origins::Arguments),
+    /// What flows cost that go to Kafka, beside goflow2
+    Kafka(kafka::Arguments),
     /// A flood of flows from random addresses
     Attack(attack::Arguments),
     /// Many exporters with little traffic each
@@ -113,6 +117,7 @@ fn main() -> anyhow::Result<()> {
         Scenario::ArchiveLoad(arguments) => archive_load::archive_load(&arguments)?,
         Scenario::Growth(arguments) => growth::growth(&arguments)?,
         Scenario::Origins(arguments) => origins::origins(&arguments)?,
+        Scenario::Kafka(arguments) => kafka::kafka(&arguments)?,
         Scenario::Attack(arguments) => attack::attack(&arguments)?,
         Scenario::Exporters(arguments) => exporters::exporters(&arguments)?,
         Scenario::Overload(arguments) => overload::overload(&arguments)?,

@@ -1,5 +1,6 @@
 //! The compared programs: how each is started, tuned, queried for its totals and stopped.
 
+mod goflow2;
 mod netflow;
 mod nfacctd;
 mod nfcapd;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use flow::Counters;
 
+pub(crate) use goflow2::goflow2;
 pub(crate) use netflow::{Client, CounterKey, Key, Netflow, RunningNetflow};
 pub(crate) use nfacctd::Nfacctd;
 pub(crate) use nfcapd::Nfcapd;

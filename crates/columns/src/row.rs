@@ -33,6 +33,23 @@ impl Columns {
     /// All columns.
     pub const ALL: Self = Self(u128::MAX >> (u128::BITS as usize - COUNT));
 
+    /// These columns.
+    #[must_use]
+    pub const fn of(mut ids: &[Id]) -> Self {
+        let mut columns = Self::NONE;
+        while let [id, rest @ ..] = ids {
+            columns.add(*id);
+            ids = rest;
+        }
+        columns
+    }
+
+    /// Those of them that are among others, and the rest.
+    #[must_use]
+    pub const fn split(self, others: Self) -> (Self, Self) {
+        (Self(self.0 & others.0), Self(self.0 & !others.0))
+    }
+
     /// Adds a column.
     #[inline]
     pub const fn add(&mut self, id: Id) {

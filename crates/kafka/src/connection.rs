@@ -67,8 +67,8 @@ impl Connection {
     /// Sends a request. Its answer comes after those of earlier requests.
     pub(crate) fn send(&mut self, request: &Request, deadline: Instant) -> Result<(), Error> {
         self.correlation = self.correlation.wrapping_add(1);
-        let octets = request.encode(self.correlation, CLIENT);
-        let sent = self.write(&octets, deadline);
+        let head = request.head(self.correlation, CLIENT);
+        let sent = self.write(&head, deadline).and_then(|()| self.write(&request.body, deadline));
         sent.map_err(|source| self.lost(source))
     }
 

@@ -56,16 +56,15 @@ pub(crate) fn sasl_authenticate(message: &[u8]) -> Request {
 }
 
 impl Request {
-    /// The octets on the wire.
-    pub(crate) fn encode(&self, correlation: i32, client: &str) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.body.len() + client.len() + 14);
+    /// What stands before the body on the wire.
+    pub(crate) fn head(&self, correlation: i32, client: &str) -> Vec<u8> {
+        let mut out = Vec::with_capacity(client.len() + 14);
         let length = 10 + client.len() + self.body.len();
         count(length, &mut out);
         out.extend_from_slice(&self.api.to_be_bytes());
         out.extend_from_slice(&self.version.to_be_bytes());
         out.extend_from_slice(&correlation.to_be_bytes());
         string(client, &mut out);
-        out.extend_from_slice(&self.body);
         out
     }
 }
@@ -224,7 +223,8 @@ mod tests {
 
     #[test]
     fn requests_begin_with_their_length() {
-        let octets = metadata("flows").encode(7, "netflow");
+        let request = metadata("flows");
+        let octets = [request.head(7, "netflow"), request.body].concat();
         let length = u32::from_be_bytes(octets[..4].try_into().unwrap());
         assert_eq!(length as usize, octets.len() - 4);
         assert_eq!(octets[4..12], [0, 3, 0, 5, 0, 0, 0, 7]);

@@ -1,5 +1,6 @@
 //! Sends the flows of a flush to the partitions of a topic: each at least once, those of an exporter in their order.
 
+use std::fmt;
 use std::io::Write;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -24,11 +25,8 @@ const ALL_BATCHES: usize = 8 * BATCH;
 /// Partitions that are added to a topic are seen after this long, at the next flush.
 const LEARNT_EVERY: Duration = Duration::from_secs(60);
 
-/// The names of the headers of a record.
-const WRITER: &str = "netflow-writer";
-const EPOCH: &str = "netflow-epoch";
-const FLUSH: &str = "netflow-flush";
-const INDEX: &str = "netflow-index";
+/// The name of the header of a record.
+const IDENTITY: &str = "netflow-flow";
 
 /// What was sent, and acknowledged by all replicas in sync.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,7 +56,9 @@ pub struct Producer {
     limit: usize,
     key: Key,
     message: Vec<u8>,
-    headers: Headers,
+    /// That of the message, as it stands before it.
+    length: Vec<u8>,
+    header: Header,
     sent: Sent,
 }
 
@@ -66,6 +66,8 @@ pub struct Producer {
 #[derive(Debug, Default)]
 struct Lane {
     batch: RecordBatch,
+    /// The batch as it was sent last: its memory is used again.
+    encoded: Vec<u8>,
     /// The first flow of the flush that is not acknowledged; those before it are not sent again.
     first_open: u64,
     /// The flow after the last one in the batch.
@@ -80,11 +82,13 @@ struct Key {
     partition: usize,
 }
 
-/// The headers of records: those of a flush, and the index.
+/// The header of records: writer, epoch, flush and index.
 #[derive(Debug, Default)]
-struct Headers {
-    of_flush: Vec<u8>,
-    all: Vec<u8>,
+struct Header {
+    /// What all flows of a flush have in common.
+    of_flush: String,
+    index: String,
+    octets: Vec<u8>,
 }
 
 impl Producer {
@@ -101,7 +105,8 @@ impl Producer {
             limit: BATCH,
             key: Key { exporter: None, text: Vec::new(), partition: 0 },
             message: Vec::new(),
-            headers: Headers::default(),
+            length: Vec::new(),
+            header: Header::default(),
             sent: Sent::default(),
         }
     }
@@ -134,16 +139,16 @@ impl Producer {
             Format::Json => json::write(row, &identity, &mut self.message),
             Format::Delimited | Format::Single => flow_message::write(row, &identity, &mut self.message),
         }
-        let mut length = Vec::new();
+        self.length.clear();
         if self.cluster.settings().format == Format::Delimited {
-            varint::unsigned(self.message.len() as u64, &mut length);
+            varint::unsigned(self.message.len() as u64, &mut self.length);
         }
         let before = lane.batch.len();
         lane.batch.add(&Record {
             time: row.number(Id::Received).cast_signed(),
             key: &self.key.text,
-            value: [&length, &self.message],
-            headers: self.headers.with(identity.index),
+            value: [&self.length, &self.message],
+            headers: self.header.with(identity.index),
         });
         lane.end = identity.index + 1;
         self.octets += lane.batch.len() - before;
@@ -183,7 +188,7 @@ impl Producer {
         }
         if self.flush != Some((writer, flush)) {
             self.lanes.iter_mut().for_each(|lane| lane.first_open = 0);
-            self.headers.begin(writer, flush);
+            self.header.begin(writer, flush);
             self.flush = Some((writer, flush));
         }
         Ok(0)
@@ -205,15 +210,19 @@ impl Producer {
     fn send(&mut self) -> Result<(), Error> {
         let compression = self.cluster.settings().compression;
         let mut batches = Vec::new();
-        for (partition, lane) in self.lanes.iter().enumerate().filter(|(_, lane)| lane.batch.count() > 0) {
-            batches.push((partition, lane.batch.encode(compression).map_err(Error::Compression)?));
+        for (partition, lane) in self.lanes.iter_mut().enumerate().filter(|(_, lane)| lane.batch.count() > 0) {
+            let memory = std::mem::take(&mut lane.encoded);
+            batches.push((partition, lane.batch.encode(compression, memory).map_err(Error::Compression)?));
         }
         let outcomes = self.cluster.produce(&batches);
         let mut failed = None;
-        for ((partition, batch), outcome) in batches.iter().zip(outcomes) {
+        for ((partition, batch), outcome) in batches.into_iter().zip(outcomes) {
             match outcome {
-                Ok(()) => self.note_sent(*partition, batch.len()),
+                Ok(()) => self.note_sent(partition, batch.len()),
                 Err(error) => failed = Some(error),
+            }
+            if let Some(lane) = self.lanes.get_mut(partition) {
+                lane.encoded = batch;
             }
         }
         self.clear();
@@ -246,27 +255,24 @@ impl Key {
     }
 }
 
-impl Headers {
+impl Header {
     fn begin(&mut self, writer: WriterId, flush: FlushNumber) {
-        self.of_flush.clear();
-        varint::signed(4, &mut self.of_flush);
-        header(WRITER, &writer.to_string(), &mut self.of_flush);
-        header(EPOCH, &flush.epoch.to_string(), &mut self.of_flush);
-        header(FLUSH, &flush.sequence.to_string(), &mut self.of_flush);
+        self.of_flush = format!("{writer}-{}-{}-", flush.epoch, flush.sequence);
     }
 
-    /// All headers of a record.
+    /// The headers of a record: their number, then the name and the value of the only one.
     fn with(&mut self, index: u64) -> &[u8] {
-        self.all.clear();
-        self.all.extend_from_slice(&self.of_flush);
-        header(INDEX, &index.to_string(), &mut self.all);
-        &self.all
-    }
-}
-
-fn header(name: &str, value: &str, out: &mut Vec<u8>) {
-    for text in [name, value] {
-        varint::signed(text.len() as i64, out);
-        out.extend_from_slice(text.as_bytes());
+        self.index.clear();
+        // Writing to a string does not fail.
+        _ = fmt::Write::write_fmt(&mut self.index, format_args!("{index}"));
+        let out = &mut self.octets;
+        out.clear();
+        varint::signed(1, out);
+        varint::signed(IDENTITY.len() as i64, out);
+        out.extend_from_slice(IDENTITY.as_bytes());
+        varint::signed((self.of_flush.len() + self.index.len()) as i64, out);
+        out.extend_from_slice(self.of_flush.as_bytes());
+        out.extend_from_slice(self.index.as_bytes());
+        out
     }
 }

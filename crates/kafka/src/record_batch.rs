@@ -5,7 +5,7 @@
 
 use std::io::{self, Write};
 
-use lz4_flex::frame::FrameEncoder;
+use lz4_flex::frame::{BlockSize, FrameEncoder, FrameInfo};
 
 use crate::varint;
 
@@ -49,8 +49,6 @@ impl Compression {
     }
 }
 
-/// The octets of a batch before its records.
-const HEAD: usize = 61;
 /// Where what the checksum protects begins: behind it.
 const PROTECTED: usize = 21;
 const MAGIC: i8 = 2;
@@ -113,9 +111,9 @@ impl RecordBatch {
         self.count += 1;
     }
 
-    /// The octets of the batch.
-    pub(crate) fn encode(&self, compression: Compression) -> io::Result<Vec<u8>> {
-        let mut out = Vec::with_capacity(HEAD + self.records.len() / 2);
+    /// The octets of the batch, in the memory of one that is no longer needed.
+    pub(crate) fn encode(&self, compression: Compression, mut out: Vec<u8>) -> io::Result<Vec<u8>> {
+        out.clear();
         // The offset of the first record, which the broker sets, and the length.
         out.extend_from_slice(&[0; 12]);
         // No epoch of a leader.
@@ -166,7 +164,8 @@ fn compress(records: &[u8], compression: Compression, mut out: Vec<u8>) -> io::R
             encoder.finish()
         }
         Compression::Lz4 => {
-            let mut encoder = FrameEncoder::new(out);
+            // As Java's producers. Its own choice would be blocks of 4 MiB, whose memory costs more than the compression.
+            let mut encoder = FrameEncoder::with_frame_info(FrameInfo::new().block_size(BlockSize::Max64KB), out);
             encoder.write_all(records)?;
             encoder.finish().map_err(io::Error::other)
         }
