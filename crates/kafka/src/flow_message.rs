@@ -40,7 +40,7 @@ pub const fn field(column: &Column) -> u32 {
     }
 }
 
-/// What differs from flow to flow. It is written first: what is alike then stands together, where it compresses faster.
+/// What differs from flow to flow. It is written first: what is alike is then side by side, where it compresses faster.
 const VARYING: Columns = Columns::of(&[
     Id::Received,
     Id::Bytes,

@@ -56,7 +56,7 @@ pub(crate) fn sasl_authenticate(message: &[u8]) -> Request {
 }
 
 impl Request {
-    /// What stands before the body on the wire.
+    /// What is before the body on the wire.
     pub(crate) fn head(&self, correlation: i32, client: &str) -> Vec<u8> {
         let mut out = Vec::with_capacity(client.len() + 14);
         let length = 10 + client.len() + self.body.len();

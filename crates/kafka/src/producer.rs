@@ -56,7 +56,7 @@ pub struct Producer {
     limit: usize,
     key: Key,
     message: Vec<u8>,
-    /// That of the message, as it stands before it.
+    /// The length of the message, as it is before it.
     length: Vec<u8>,
     header: Header,
     sent: Sent,
