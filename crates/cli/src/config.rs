@@ -27,6 +27,7 @@
 
 mod archive;
 mod bmp;
+mod clickhouse;
 pub(crate) mod document;
 mod error;
 pub(crate) mod hocon;
@@ -61,6 +62,7 @@ use accounting::field::FieldSet;
 use api::Signatures;
 pub(crate) use archive::Archive;
 pub(crate) use bmp::Bmp;
+pub(crate) use clickhouse::Clickhouse;
 pub(crate) use error::ConfigError;
 use flow::{Network, Prefix};
 pub(crate) use http::Http;
@@ -134,6 +136,8 @@ pub(crate) struct Config {
     pub(crate) archive: Archive,
     /// `kafka`
     pub(crate) kafka: Kafka,
+    /// `clickhouse`
+    pub(crate) clickhouse: Clickhouse,
     /// `journal`
     pub(crate) journal: Journal,
     /// `dataDir`: the directory for everything on disk; created if missing.
@@ -333,6 +337,7 @@ impl Default for Config {
                 free_percent: NonZero::new(10),
             },
             kafka: Kafka::default(),
+            clickhouse: Clickhouse::default(),
             journal: Journal { sync: Sync::default(), max_bytes: 1024 * 1024 * 1024 },
             data_dir: PathBuf::from("data"),
             flush_interval: Duration::from_secs(10 * SECOND),
@@ -395,7 +400,7 @@ impl Config {
 impl Config {
     /// This configuration after a reload of another: keys that are not live keep their values.
     pub(crate) fn with_live_of(&self, other: Self) -> Self {
-        let Self { storage, redis, cassandra, data_dir, accounting, archive, kafka, .. } = self.clone();
+        let Self { storage, redis, cassandra, data_dir, accounting, archive, kafka, clickhouse, .. } = self.clone();
         let Server { cores, steering, receive_buffer, name_memory, .. } = self.server;
         Self {
             server: Server { cores, steering, receive_buffer, name_memory, ..other.server },
@@ -406,6 +411,7 @@ impl Config {
             accounting,
             archive,
             kafka,
+            clickhouse,
             // Cassandra expires blocks by a lifetime that is set when they are written.
             retention: if storage == Storage::Cassandra { self.retention.clone() } else { other.retention },
             ..other

@@ -56,22 +56,31 @@ pub(crate) fn server(tls: &Tls) -> anyhow::Result<Option<Arc<ServerConfig>>> {
 /// When the file cannot be read or has no certificate.
 pub(crate) fn client(authority: Option<&Path>, key: &str) -> anyhow::Result<Arc<ClientConfig>> {
     let mut roots = RootCertStore::empty();
-    match authority {
-        Some(path) => {
-            for certificate in CertificateDer::pem_slice_iter(&read(path, key)?) {
-                let added = certificate.map_err(anyhow::Error::from).and_then(|it| Ok(roots.add(it)?));
-                added.with_context(|| format!("{} is not a valid PEM file ({key})", path.display()))?;
-            }
-            if roots.is_empty() {
-                bail!("{} contains no PEM certificate ({key})", path.display());
-            }
-        }
-        // What is not valid there is not trusted.
-        None => drop(roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs)),
-    }
+    // What is not valid is not trusted.
+    roots.add_parsable_certificates(authorities(authority, key)?);
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
     let builder = builder.with_safe_default_protocol_versions()?;
     Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
+}
+
+/// The certificates of the authority in this file, which this key names, or of those that the system trusts.
+///
+/// # Errors
+/// When the file cannot be read or has no certificate.
+pub(crate) fn authorities(authority: Option<&Path>, key: &str) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+    let Some(path) = authority else { return Ok(rustls_native_certs::load_native_certs().certs) };
+    let (pem, mut certificates) = (read(path, key)?, Vec::new());
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let parsed = certificate.map_err(anyhow::Error::from).and_then(|it| {
+            RootCertStore::empty().add(it.clone())?;
+            Ok(it)
+        });
+        certificates.push(parsed.with_context(|| format!("{} is not a valid PEM file ({key})", path.display()))?);
+    }
+    if certificates.is_empty() {
+        bail!("{} contains no PEM certificate ({key})", path.display());
+    }
+    Ok(certificates)
 }
 
 /// Problems that do not prevent encryption: the private key is world-readable, or a certificate of the chain is not valid

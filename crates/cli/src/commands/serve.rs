@@ -2,6 +2,7 @@
 
 mod archive_view;
 pub(crate) mod archiver;
+mod clickhouse_stream;
 mod descriptors;
 mod free_memory;
 mod heartbeat;
@@ -38,12 +39,13 @@ use view::View;
 
 use self::archive_view::ArchiveView;
 use self::archiver::Archiver;
+use self::clickhouse_stream::{ClickhouseStream, ClickhouseView};
 use self::kafka_stream::{KafkaStream, KafkaView};
 use self::origin_files::OriginFiles;
 use self::process_view::ProcessView;
 use self::running::Running;
 use self::status_log::StatusLog;
-use crate::config::{Archive, Config, Kafka, Loaded, Storage};
+use crate::config::{Archive, Clickhouse, Config, Kafka, Loaded, Storage};
 use crate::exit_code::{ExitCode, Failure, OrExit};
 use crate::service_manager::State;
 use crate::{agents, configured_store, log, restoration, service_manager};
@@ -126,6 +128,7 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
         collector: collector.view(),
         archive: archive_view,
         kafka: start_kafka(config, &mut collector)?,
+        clickhouse: start_clickhouse(config, &mut collector)?,
         origins: collector.origins(),
         origin_files: origin_files.view(),
     });
@@ -181,6 +184,17 @@ fn start_kafka(config: &Config, collector: &mut Collector) -> Result<Option<Kafk
     let stream = KafkaStream::new(config).or_exit(ExitCode::Config)?;
     let view = stream.view();
     collector.read_log(Kafka::READER, Box::new(stream)).map_err(start_failure)?;
+    Ok(Some(view))
+}
+
+/// Begins to send flows to ClickHouse, if they are sent; what is shown of it.
+fn start_clickhouse(config: &Config, collector: &mut Collector) -> Result<Option<ClickhouseView>, Failure> {
+    if !config.clickhouse.is_on() {
+        return Ok(None);
+    }
+    let stream = ClickhouseStream::new(config).or_exit(ExitCode::Config)?;
+    let view = stream.view();
+    collector.read_log(Clickhouse::READER, Box::new(stream)).map_err(start_failure)?;
     Ok(Some(view))
 }
 

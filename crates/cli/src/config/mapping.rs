@@ -17,11 +17,13 @@ use storage::redis::RedisSettings;
 use wire::{PendingLimits, SessionLimits, TemplateLimits};
 
 use super::Secret;
-use super::{Archive, Config, DAY, Kafka};
+use super::{Archive, Clickhouse, Config, DAY, Kafka};
 use crate::tls;
 
 /// Where brokers listen if nothing else is stated.
 const KAFKA_PORT: u16 = 9092;
+/// Where ClickHouse's HTTP interface listens if nothing else is stated: without and with TLS.
+const CLICKHOUSE_PORTS: [u16; 2] = [8123, 8443];
 
 /// Approximate memory of a name: 20 to 90 bytes, with the free room of its table.
 const NAME_OCTETS: usize = 64;
@@ -104,7 +106,11 @@ impl Config {
 
     /// The names of the readers of the log.
     pub(crate) fn log_readers(&self) -> Vec<&'static str> {
-        let readers = [(Archive::READER, self.archive.enabled), (Kafka::READER, self.kafka.is_on())];
+        let readers = [
+            (Archive::READER, self.archive.enabled),
+            (Kafka::READER, self.kafka.is_on()),
+            (Clickhouse::READER, self.clickhouse.is_on()),
+        ];
         readers.into_iter().filter_map(|(reader, is_on)| is_on.then_some(reader)).collect()
     }
 
@@ -127,6 +133,26 @@ impl Config {
             compression: *compression,
             login: access.user.as_ref().map(login),
             tls: tls.transpose()?,
+        })
+    }
+
+    /// How to reach ClickHouse, and the table there.
+    ///
+    /// # Errors
+    /// If the CA certificates cannot be read.
+    pub(crate) fn clickhouse_settings(&self) -> anyhow::Result<clickhouse::Settings> {
+        let Clickhouse { hosts, database, table, access, .. } = &self.clickhouse;
+        let [plain, encrypted] = CLICKHOUSE_PORTS;
+        let port = if access.tls { encrypted } else { plain };
+        let authorities =
+            access.tls.then(|| tls::authorities(access.tls_authority.as_deref(), "clickhouse.tlsAuthority"));
+        Ok(clickhouse::Settings {
+            hosts: hosts.iter().map(|host| with_port(host, port)).collect(),
+            authorities: authorities.transpose()?,
+            database: database.clone(),
+            table: table.clone(),
+            user: access.user.clone(),
+            password: exposed(access.password.as_ref()),
         })
     }
 

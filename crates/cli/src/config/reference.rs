@@ -76,6 +76,10 @@ impl Words for Compression {
     ];
 }
 
+impl Words for clickhouse::Compression {
+    const WORDS: &'static [(&'static str, Self)] = &[(Self::None.name(), Self::None), (Self::Zstd.name(), Self::Zstd)];
+}
+
 impl Words for Mechanism {
     const WORDS: &'static [(&'static str, Self)] = &[
         (Self::Plain.name(), Self::Plain),
@@ -155,6 +159,10 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
         "Every flow with all its columns, in Parquet files in the directory \"flows\" in dataDir, which other programs can read.",
     ),
     ("kafka", "Every flow with all its columns, sent to Kafka. docs/kafka.md describes what is sent."),
+    (
+        "clickhouse",
+        "Every flow with all its columns, once in a table of ClickHouse. docs/clickhouse.md describes the table.",
+    ),
 ];
 
 /// All keys in the order of the reference, grouped by section.
@@ -321,6 +329,22 @@ pub(crate) const KEYS: &[Key] = &[
     fixed("kafka.tls", |config| ValueKind::Switch(&mut config.kafka.access.tls),
         "Whether to use TLS and verify the certificates of the brokers."),
     fixed("kafka.tlsAuthority", |config| ValueKind::PathOrNone(&mut config.kafka.access.tls_authority),
+        "PEM file with the CA certificates. If empty, the system trust store is used."),
+    fixed("clickhouse.hosts", |config| ValueKind::Hosts(&mut config.clickhouse.hosts),
+        "The server, or replicas of one table; none for no stream. If one cannot be reached, the next one is asked. The port is that of the HTTP interface, 8123 or with TLS 8443 if none is stated."),
+    fixed("clickhouse.database", |config| ValueKind::Text(&mut config.clickhouse.database),
+        "The database. It must exist."),
+    fixed("clickhouse.table", |config| ValueKind::Text(&mut config.clickhouse.table),
+        "The table. It is created if it is missing."),
+    fixed("clickhouse.compression", |config| ValueKind::Choice(&mut config.clickhouse.compression),
+        "What inserts are compressed with, for a slow network."),
+    fixed("clickhouse.user", |config| ValueKind::TextOrNone(&mut config.clickhouse.access.user),
+        "The user. If empty, ClickHouse's user \"default\"."),
+    fixed("clickhouse.password", |config| ValueKind::Secret(&mut config.clickhouse.access.password),
+        "The password of the user."),
+    fixed("clickhouse.tls", |config| ValueKind::Switch(&mut config.clickhouse.access.tls),
+        "Whether to use TLS and verify the certificates of the servers."),
+    fixed("clickhouse.tlsAuthority", |config| ValueKind::PathOrNone(&mut config.clickhouse.access.tls_authority),
         "PEM file with the CA certificates. If empty, the system trust store is used."),
 ];
 

@@ -141,6 +141,14 @@ const CHANGED: &[(&str, &str, &str)] = &[
     ("kafka.mechanism", "\"PLAIN\"", "PLAIN"),
     ("kafka.tls", "true", "true"),
     ("kafka.tlsAuthority", "\"/ca\"", "/ca"),
+    ("clickhouse.hosts", "[\"a\", \"b:1\"]", "a,b:1"),
+    ("clickhouse.database", "\"d\"", "d"),
+    ("clickhouse.table", "\"t\"", "t"),
+    ("clickhouse.compression", "\"zstd\"", "zstd"),
+    ("clickhouse.user", "\"u\"", "u"),
+    ("clickhouse.password", "\"p\"", "p"),
+    ("clickhouse.tls", "true", "true"),
+    ("clickhouse.tlsAuthority", "\"/ca\"", "/ca"),
 ];
 
 /// softflowd and others send to 2055, VPP and others to the port that IANA assigned to IPFIX.
@@ -258,7 +266,7 @@ fn the_nearest_key_is_found_over_case_and_section() {
     assert_eq!(
         nearest("color"),
         "there are storage, dataDir, flushInterval, firstFlush, clockLimit, and the sections [server], [accounting], [networks], [senders], [origins], [interfaces], [snmp], [admin], [admin.tls], [http], [metrics], [netflow], \
-         [sflow], [bmp], [retention], [redis], [cassandra], [spool], [journal], [log], [archive], [kafka]"
+         [sflow], [bmp], [retention], [redis], [cassandra], [spool], [journal], [log], [archive], [kafka], [clickhouse]"
     );
 }
 

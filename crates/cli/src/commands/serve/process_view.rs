@@ -1,5 +1,5 @@
-//! The view of the collector, with what concerns the process around it: the archive, the stream to Kafka, the files with AS
-//! numbers, and lines that its log has lost.
+//! The view of the collector, with what concerns the process around it: the archive, the streams to Kafka and ClickHouse, the files
+//! with AS numbers, and lines that its log has lost.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use names::AsNames;
 use view::{Counter, DetailedExporter, Exporter, Interface, PrefixCounters, RouterNames, Status, Unknown, View};
 
 use super::archive_view::ArchiveView;
+use super::clickhouse_stream::ClickhouseView;
 use super::kafka_stream::KafkaView;
 use super::origin_files_view::OriginFilesView;
 use crate::log;
@@ -22,6 +23,8 @@ pub(super) struct ProcessView {
     pub(super) archive: Option<ArchiveView>,
     /// `None` if no flows are sent to Kafka.
     pub(super) kafka: Option<KafkaView>,
+    /// `None` if no flows are sent to ClickHouse.
+    pub(super) clickhouse: Option<ClickhouseView>,
     pub(super) origins: Origins,
     pub(super) origin_files: OriginFilesView,
 }
@@ -36,6 +39,9 @@ impl View for ProcessView {
         }
         if let Some(kafka) = &self.kafka {
             kafka.add_to(&mut status);
+        }
+        if let Some(clickhouse) = &self.clickhouse {
+            clickhouse.add_to(&mut status);
         }
         status.origin_files = self.origin_files.get();
         status
