@@ -77,11 +77,11 @@ impl Cluster {
     }
 }
 
-fn borrowed<'s>(settings: &'s [(&'static str, String)]) -> Vec<(&'s str, &'s str)> {
+pub(crate) fn borrowed<'s>(settings: &'s [(&'static str, String)]) -> Vec<(&'s str, &'s str)> {
     settings.iter().map(|(name, value)| (*name, value.as_str())).collect()
 }
 
-fn register(collector: &Collector) {
+pub(crate) fn register(collector: &Collector) {
     for exporter in EXPORTERS {
         let prefixes = r#"{"prefixes":[{"prefix":"192.0.2.0","prefixLen":24}]}"#;
         collector.rest("PUT", &format!("/senders/{exporter}"), prefixes);
@@ -89,17 +89,17 @@ fn register(collector: &Collector) {
     collector.wait_for_line("senders=2");
 }
 
-/// The stream as `/status` has it.
-fn reader(collector: &Collector) -> Value {
+/// A stream as `/status` has it.
+pub(crate) fn reader(collector: &Collector, name: &str) -> Value {
     let status = collector.rest("GET", "/status", "");
     let readers = status["readers"].as_array().cloned().unwrap_or_default();
-    readers.into_iter().find(|reader| reader["name"] == "kafka").unwrap_or_else(|| panic!("{status:#}"))
+    readers.into_iter().find(|reader| reader["name"] == name).unwrap_or_else(|| panic!("{status:#}"))
 }
 
 /// Waits until all that was counted is sent.
-fn is_sent(collector: &Collector) {
+pub(crate) fn is_sent(collector: &Collector, name: &str) {
     collector.wait_until("sent", || {
-        let reader = reader(collector);
+        let reader = reader(collector, name);
         reader["unreadSegments"] == 0 && reader["failingSeconds"].is_null()
     });
 }
@@ -137,13 +137,13 @@ fn every_counted_flow_is_in_kafka_although_brokers_and_the_collector_are_killed(
         cluster.service.run(&["pause", broker]);
     }
     send_some(EXPORTERS[0], collector.receiving, exporters[0].sent + 1, 20);
-    collector.wait_until("failing", || !reader(&collector)["failingSeconds"].is_null());
-    let failing = reader(&collector);
+    collector.wait_until("failing", || !reader(&collector, "kafka")["failingSeconds"].is_null());
+    let failing = reader(&collector, "kafka");
     assert!(failing["lastError"].as_str().is_some_and(|error| error.contains("timed out")), "{failing:#}");
     for broker in ["1", "2", "3"] {
         cluster.service.run(&["resume", broker]);
     }
-    is_sent(&collector);
+    is_sent(&collector, "kafka");
     let found = is_complete(&cluster, &collector);
     println!("{found}");
     assert_eq!(
@@ -168,7 +168,7 @@ fn a_stream_that_is_added_later_begins_with_what_the_log_has() {
     collector.wait_until("counted", || counted(&collector, EXPORTERS[1])[1] == 40 * crate::crashes::FLOWS_A_DATAGRAM);
     let directory = collector.kill();
     let collector = start(directory, &cluster.settings());
-    is_sent(&collector);
+    is_sent(&collector, "kafka");
     is_complete(&cluster, &collector);
     collector.terminate();
 }

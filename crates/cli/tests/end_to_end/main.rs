@@ -22,6 +22,7 @@ mod backups;
 mod billing;
 mod bmp;
 mod changes;
+mod clickhouse;
 mod clients;
 mod collector;
 mod commands;
