@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# ClickHouse's engine (chdb-core from PyPI) behind an HTTP front of ours: one server, or several independent ones on 127.0.0.1.
+# ClickHouse's engine (chdb-core from PyPI) with an HTTP front of ours: one server, or several independent ones on 127.0.0.1.
 # clickhouse.sh start|stop|status|wait|url|clean          all servers
 # clickhouse.sh start|stop|kill|pause|resume NODE          one of them (1, 2, ...), for failure tests
 # Environment:

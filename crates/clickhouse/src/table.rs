@@ -52,7 +52,9 @@ pub fn creation(database: &str, table: &str) -> String {
     let name = full_name(database, table);
     let flow = COLUMNS.iter().map(|column| format!("{} {}", column.clickhouse, declaration(column)));
     let identity = IDENTITY.iter().map(|(name, kind)| format!("{name} {kind} CODEC(ZSTD(1))"));
-    let columns = flow.chain(identity).collect::<Vec<_>>().join(",\n  ");
+    // What is looked for before an insert is newer than everything else: no granule can have it.
+    let index = format!("INDEX flush ({WRITER}, {EPOCH}, {FLUSH}) TYPE minmax GRANULARITY 1");
+    let columns = flow.chain(identity).chain([index]).collect::<Vec<_>>().join(",\n  ");
     format!(
         "CREATE TABLE IF NOT EXISTS {name} (\n  {columns}\n)\nENGINE = MergeTree\nPARTITION BY toDate(TimeReceived)\n\
          ORDER BY (toStartOfFiveMinutes(TimeReceived), ExporterAddress, InIf, OutIf)\n\

@@ -55,6 +55,8 @@ pub struct Writer {
     there: Vec<(u32, usize)>,
     /// Whether parts of the flush may be there that are not in the list: after a start, and after an error.
     is_doubtful: bool,
+    /// The newest flush that is there. The log may have gone back before it.
+    ended: Option<(WriterId, FlushNumber)>,
     body: Vec<u8>,
     sent: Sent,
 }
@@ -71,6 +73,7 @@ impl Writer {
             parts: Parts::default(),
             there: Vec::new(),
             is_doubtful: true,
+            ended: None,
             body: Vec::new(),
             sent: Sent::default(),
         }
@@ -91,6 +94,7 @@ impl Writer {
         if self.flush != Some((writer, flush)) {
             self.flush = Some((writer, flush));
             self.there.clear();
+            self.is_doubtful |= self.ended.is_some_and(|(of, newest)| of == writer && flush <= newest);
         }
         if self.parts.are_full_for(row) {
             self.send()?;
@@ -106,7 +110,7 @@ impl Writer {
     pub fn end_flush(&mut self) -> Result<(), Error> {
         self.send()?;
         self.parts.begin_flush();
-        self.flush = None;
+        self.ended = self.flush.take().or(self.ended);
         self.is_doubtful = false;
         Ok(())
     }

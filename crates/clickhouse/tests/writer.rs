@@ -185,6 +185,18 @@ fn flows_are_there_once_although_answers_are_lost() {
 }
 
 #[test]
+fn flushes_that_the_log_has_again_are_not_sent_again() {
+    let mut writer = Writer::new(settings(&SERVER, "again"), Compression::None);
+    (1..=3).for_each(|sequence| assert_eq!(send(&mut writer, sequence, 1_000), [""; 0]));
+    let inserts = writer.sent().inserts;
+    // The cursor could not be stored.
+    writer.rewind();
+    (1..=3).for_each(|sequence| assert_eq!(send(&mut writer, sequence, 1_000), [""; 0]));
+    assert_eq!((writer.sent().inserts, writer.sent().found), (inserts, 3_000));
+    assert_eq!(found(&SERVER, "again"), sums(1_000, 3));
+}
+
+#[test]
 fn an_insert_that_is_carried_out_late_changes_nothing() {
     let (proxy, inserts) = recording(SERVER.hosts[0].clone());
     let mut writer = Writer::new(Settings { hosts: vec![proxy], ..settings(&SERVER, "late") }, Compression::None);
@@ -279,7 +291,7 @@ fn refusal(name: &str, creation: &str) -> String {
 }
 
 #[test]
-fn a_table_that_does_not_fit_is_an_error_that_says_what_to_do() {
+fn a_table_that_does_not_fit_is_an_error_with_what_to_do() {
     let creation = table::creation("default", "other");
     let error = refusal("other", &creation.replace("SrcPort UInt16", "SrcPort UInt32"));
     let begin =

@@ -16,6 +16,7 @@ mod process_view;
 mod running;
 mod status_log;
 mod steady_clock;
+mod streams;
 
 use std::io::{self, IsTerminal};
 use std::net::TcpListener as StdListener;
@@ -39,13 +40,12 @@ use view::View;
 
 use self::archive_view::ArchiveView;
 use self::archiver::Archiver;
-use self::clickhouse_stream::{ClickhouseStream, ClickhouseView};
-use self::kafka_stream::{KafkaStream, KafkaView};
 use self::origin_files::OriginFiles;
 use self::process_view::ProcessView;
 use self::running::Running;
 use self::status_log::StatusLog;
-use crate::config::{Archive, Clickhouse, Config, Kafka, Loaded, Storage};
+use self::streams::Streams;
+use crate::config::{Archive, Config, Loaded, Storage};
 use crate::exit_code::{ExitCode, Failure, OrExit};
 use crate::service_manager::State;
 use crate::{agents, configured_store, log, restoration, service_manager};
@@ -127,8 +127,7 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
     let view: Arc<dyn View> = Arc::new(ProcessView {
         collector: collector.view(),
         archive: archive_view,
-        kafka: start_kafka(config, &mut collector)?,
-        clickhouse: start_clickhouse(config, &mut collector)?,
+        streams: Streams::start(config, &mut collector)?,
         origins: collector.origins(),
         origin_files: origin_files.view(),
     });
@@ -174,28 +173,6 @@ fn start_archive(config: &Config, collector: &mut Collector) -> Result<Option<(F
     let shown = (archiver.asked(), archiver.view());
     collector.read_log(Archive::READER, Box::new(archiver)).map_err(start_failure)?;
     Ok(Some(shown))
-}
-
-/// Begins to send flows to Kafka, if they are sent; what is shown of it.
-fn start_kafka(config: &Config, collector: &mut Collector) -> Result<Option<KafkaView>, Failure> {
-    if !config.kafka.is_on() {
-        return Ok(None);
-    }
-    let stream = KafkaStream::new(config).or_exit(ExitCode::Config)?;
-    let view = stream.view();
-    collector.read_log(Kafka::READER, Box::new(stream)).map_err(start_failure)?;
-    Ok(Some(view))
-}
-
-/// Begins to send flows to ClickHouse, if they are sent; what is shown of it.
-fn start_clickhouse(config: &Config, collector: &mut Collector) -> Result<Option<ClickhouseView>, Failure> {
-    if !config.clickhouse.is_on() {
-        return Ok(None);
-    }
-    let stream = ClickhouseStream::new(config).or_exit(ExitCode::Config)?;
-    let view = stream.view();
-    collector.read_log(Clickhouse::READER, Box::new(stream)).map_err(start_failure)?;
-    Ok(Some(view))
 }
 
 /// Begins to read the files with AS numbers, and waits a while until they are read: flows of the first datagrams need them.

@@ -1,4 +1,4 @@
-//! The view of the collector, with what concerns the process around it: the archive, the streams to Kafka and ClickHouse, the files
+//! The view of the collector, with what concerns the process around it: the archive, the streams to other systems, the files
 //! with AS numbers, and lines that its log has lost.
 
 use std::net::IpAddr;
@@ -10,9 +10,8 @@ use names::AsNames;
 use view::{Counter, DetailedExporter, Exporter, Interface, PrefixCounters, RouterNames, Status, Unknown, View};
 
 use super::archive_view::ArchiveView;
-use super::clickhouse_stream::ClickhouseView;
-use super::kafka_stream::KafkaView;
 use super::origin_files_view::OriginFilesView;
+use super::streams::Streams;
 use crate::log;
 
 /// The view of the process that this collector runs in.
@@ -21,10 +20,7 @@ pub(super) struct ProcessView {
     pub(super) collector: Arc<dyn View>,
     /// `None` if no flows are kept.
     pub(super) archive: Option<ArchiveView>,
-    /// `None` if no flows are sent to Kafka.
-    pub(super) kafka: Option<KafkaView>,
-    /// `None` if no flows are sent to ClickHouse.
-    pub(super) clickhouse: Option<ClickhouseView>,
+    pub(super) streams: Streams,
     pub(super) origins: Origins,
     pub(super) origin_files: OriginFilesView,
 }
@@ -37,12 +33,7 @@ impl View for ProcessView {
         if let Some(archive) = &self.archive {
             archive.add_to(&mut status);
         }
-        if let Some(kafka) = &self.kafka {
-            kafka.add_to(&mut status);
-        }
-        if let Some(clickhouse) = &self.clickhouse {
-            clickhouse.add_to(&mut status);
-        }
+        self.streams.add_to(&mut status);
         status.origin_files = self.origin_files.get();
         status
     }
