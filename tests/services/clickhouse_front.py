@@ -10,12 +10,14 @@ Unlike the server: statements run one after the other, and input() reads the bod
 
 Faults, one for each of the next COUNT inserts: POST /fault?kind=KIND&count=COUNT
   lose     carries it out and closes the connection
+  detach   closes the connection, and carries it out a second later
   hang     carries it out and does not answer for 60 s
   refuse   answers with the exception &code=243&text=...
   html     answers with a page
 """
 import os
 import re
+import socket
 import ssl
 import sys
 import threading
@@ -165,6 +167,9 @@ class Front(BaseHTTPRequestHandler):
                 if identity and identity in running:
                     raise Refused(216, f"Query with id = {identity} is already running. (QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING)")
                 running.add(identity)
+            if kind == "detach":
+                self.connection.shutdown(socket.SHUT_RDWR)
+                time.sleep(1)
             try:
                 result = execute(query, options, data, self.headers.get("Content-Encoding"))
             finally:
@@ -174,7 +179,7 @@ class Front(BaseHTTPRequestHandler):
             return self.exception(refused.code, refused.text)
         if kind == "hang":
             time.sleep(60)
-        if kind in ("lose", "hang"):
+        if kind in ("lose", "hang", "detach"):
             self.close_connection = True
             return None
         headers = {"X-ClickHouse-Summary": "{}", "X-ClickHouse-Query-Id": identity or "", "X-ClickHouse-Format": "TabSeparated"}

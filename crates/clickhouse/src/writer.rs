@@ -6,10 +6,10 @@
 //! - When the outcome of an insert is unknown, the server is asked whether the part is there before it is sent again.
 //! - The insert itself asks: it inserts nothing if the part is there. A request that was delayed on its way, in a queue of the
 //!   server perhaps, and is carried out after it was sent again, changes nothing.
-//! - It has the part's name as its `query_id`, of which a server runs only one at a time.
+//! - It has the names of part and table as its `query_id`, of which a server runs only one at a time.
 //!
 //! Of a replicated table, the replica that is asked first fetches what others have. For what is still under way on another one, the
-//! same name is the token by which ClickHouse recognises an insert that it already has (`insert_deduplication_token`).
+//! name of the part is the token by which ClickHouse recognises an insert that it already has (`insert_deduplication_token`).
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -110,7 +110,10 @@ impl Writer {
     pub fn end_flush(&mut self) -> Result<(), Error> {
         self.send()?;
         self.parts.begin_flush();
-        self.ended = self.flush.take().or(self.ended);
+        if let Some((writer, flush)) = self.flush.take() {
+            let newest = self.ended.filter(|(of, _)| *of == writer).map_or(flush, |(_, newest)| newest.max(flush));
+            self.ended = Some((writer, newest));
+        }
         self.is_doubtful = false;
         Ok(())
     }
@@ -191,6 +194,7 @@ fn insert(
     let Settings { database, table, .. } = client.settings();
     let sql = statements::insert(database, table, identity, part);
     let token = statements::token(identity);
+    let id = format!("{token}-{database}.{table}");
     let rows = (2 * MOST_ROWS).to_string();
     // One insert is one block.
     let settings = [
@@ -210,7 +214,7 @@ fn insert(
     let data = compressed.as_deref().unwrap_or(body);
     let encoding = compressed.is_some().then_some("zstd");
     let request =
-        Request { settings: &settings, id: Some(&token), data, encoding, patience: PATIENCE, ..Request::new(&sql) };
+        Request { settings: &settings, id: Some(&id), data, encoding, patience: PATIENCE, ..Request::new(&sql) };
     client.text(&request)?;
     Ok(data.len() as u64)
 }
