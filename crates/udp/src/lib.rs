@@ -8,20 +8,25 @@
 //! | --- | --- |
 //! | [`socket`] | binding: one socket for each thread and address, receive buffer, address family |
 //! | [`receive`] | `recvmmsg` into reused buffers, receive times, drop counts, polling |
-//! | `receive_option` | the options that `receive` relies on |
+//! | `socket_option` | options of sockets |
 //! | [`send`] | `sendmmsg` with a source address for each datagram |
+//! | [`forward`] | `sendmmsg` of datagrams of others, with their source address and port if wanted |
+//! | `source_address` | the source address of a datagram that is sent |
 //! | [`socket_activation`] | sockets that the service manager keeps open over restarts |
 //! | [`queue`] | length of the kernel's receive queue, and drops |
 //! | [`steer`] | which socket of an address gets a datagram |
 
+pub mod forward;
 pub mod queue;
 pub mod receive;
-mod receive_option;
 pub mod send;
 pub mod socket;
 pub mod socket_activation;
+mod socket_option;
+mod source_address;
 pub mod steer;
 
+pub use forward::{Forwarded, Forwarder};
 pub use queue::Queue;
 pub use receive::{Batch, Received, SocketSet};
 pub use send::{Outgoing, Sender};

@@ -5,10 +5,8 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd};
-use std::ptr::null_mut;
 
-/// Room for IP_PKTINFO.
-const CONTROL: usize = 32;
+use crate::source_address::Control;
 
 /// A UDP socket with one destination.
 #[derive(Debug)]
@@ -24,11 +22,6 @@ pub struct Outgoing<'p> {
     /// The UDP payload.
     pub payload: &'p [u8],
 }
-
-/// Aligned as `cmsghdr` must be.
-#[derive(Clone, Copy)]
-#[repr(align(8))]
-struct Control([u8; CONTROL]);
 
 impl Sender {
     /// Opens a socket for this destination, on a port that the kernel chooses.
@@ -73,7 +66,7 @@ impl Sender {
 
     /// Sends at least one datagram; returns how many.
     fn send_some(&self, datagrams: &[Outgoing<'_>]) -> io::Result<usize> {
-        let mut controls = vec![Control([0; CONTROL]); datagrams.len()];
+        let mut controls = vec![Control::EMPTY; datagrams.len()];
         let mut pieces: Vec<_> = datagrams
             .iter()
             .map(|datagram| libc::iovec {
@@ -102,36 +95,17 @@ impl Sender {
     }
 }
 
-/// A header for one datagram, with its source in a control message (ip(7), IP_PKTINFO).
+/// A header for one datagram, with its source in a control message.
 fn header(source: Option<Ipv4Addr>, piece: &mut libc::iovec, control: &mut Control) -> libc::mmsghdr {
     // SAFETY: a plain C struct for which all zeroes is a valid value (null pointers, no lengths).
     let mut header = unsafe { MaybeUninit::<libc::mmsghdr>::zeroed().assume_init() };
     header.msg_hdr.msg_iov = piece;
     header.msg_hdr.msg_iovlen = 1;
-    header.msg_hdr.msg_control = null_mut();
-    let Some(source) = source else { return header };
-    let information = libc::in_pktinfo {
-        ipi_ifindex: 0,
-        ipi_spec_dst: libc::in_addr { s_addr: source.to_bits().to_be() },
-        ipi_addr: libc::in_addr { s_addr: 0 },
-    };
-    let length = size_of::<libc::in_pktinfo>() as libc::c_uint;
-    header.msg_hdr.msg_control = control.0.as_mut_ptr().cast();
-    // SAFETY: CMSG_SPACE and CMSG_LEN only compute. The control buffer is zeroed, aligned for cmsghdr, and at least
-    // msg_controllen long, so CMSG_FIRSTHDR returns a header inside it with room for in_pktinfo after it.
-    unsafe {
-        header.msg_hdr.msg_controllen = libc::CMSG_SPACE(length) as _;
-        if let Some(message) = libc::CMSG_FIRSTHDR(&raw const header.msg_hdr).as_mut() {
-            message.cmsg_level = libc::IPPROTO_IP;
-            message.cmsg_type = libc::IP_PKTINFO;
-            message.cmsg_len = libc::CMSG_LEN(length) as _;
-            libc::CMSG_DATA(message).cast::<libc::in_pktinfo>().write_unaligned(information);
-        }
+    if let Some(source) = source {
+        control.name_source(source.into(), &mut header.msg_hdr);
     }
     header
 }
-
-const _: () = assert!(size_of::<libc::cmsghdr>() + size_of::<libc::in_pktinfo>() <= CONTROL);
 
 #[cfg(test)]
 mod tests {

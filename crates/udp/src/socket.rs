@@ -9,7 +9,7 @@ use std::sync::{Arc, Weak};
 use socket2::{Domain, Protocol, SockRef, Type};
 
 use crate::queue::{self, Queue};
-use crate::receive_option;
+use crate::socket_option;
 use crate::steer::{Steering, steer};
 
 /// A bound UDP socket, non-blocking.
@@ -163,8 +163,8 @@ fn prepare(socket: UdpSocket, receive_buffer: usize) -> io::Result<Socket> {
     let reference = SockRef::from(&socket);
     // The kernel silently caps this at net.core.rmem_max; root may exceed the cap.
     reference.set_recv_buffer_size(receive_buffer)?;
-    receive_option::raise_receive_buffer(socket.as_fd(), receive_buffer);
-    receive_option::ask_for_times_and_drops(socket.as_fd())?;
+    socket_option::raise_receive_buffer(socket.as_fd(), receive_buffer);
+    socket_option::ask_for_times_and_drops(socket.as_fd())?;
     // Linux reports twice the usable size (socket(7), SO_RCVBUF).
     let receive_buffer = reference.recv_buffer_size()? / 2;
     let address = socket.local_addr()?;
