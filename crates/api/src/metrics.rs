@@ -1,6 +1,7 @@
 //! The view of the collector in Prometheus' text format. Names are those of [`view`] after `netflow_`. The busiest
 //! exporters have series of their own; the others show in the totals only.
 
+mod forward;
 mod origin_files;
 mod prefixes;
 
@@ -145,6 +146,7 @@ impl Collector for Scrape {
             origin_files::encode(files, &mut encoder)?;
         }
         self.bmp(&mut encoder)?;
+        forward::encode(&self.status.forward, &mut encoder)?;
         if let Some(prefixes) = &self.prefixes {
             prefixes.encode(&mut encoder)?;
         }

@@ -21,6 +21,7 @@
 //! | `config/hocon.rs` | the format of its files |
 //! | `config/origin_settings.rs` | who is asked for the AS of an address |
 //! | `config/stores.rs` | the stores and how to reach those on the network |
+//! | `config/forward.rs` | other collectors that get copies of datagrams |
 //! | `config/kafka.rs` | the stream of flows to Kafka |
 //! | `config/queues.rs` | the settings of the spool, the log and the journal |
 //! | `config/error.rs` | everything that is wrong, each with its place |
@@ -30,6 +31,7 @@ mod bmp;
 mod clickhouse;
 pub(crate) mod document;
 mod error;
+mod forward;
 pub(crate) mod hocon;
 mod http;
 mod interface_settings;
@@ -65,6 +67,7 @@ pub(crate) use bmp::Bmp;
 pub(crate) use clickhouse::Clickhouse;
 pub(crate) use error::ConfigError;
 use flow::{Network, Prefix};
+use forward::Forward;
 pub(crate) use http::Http;
 use interface_settings::InterfaceSettings;
 pub(crate) use interface_settings::SnmpSettings;
@@ -120,6 +123,8 @@ pub(crate) struct Config {
     pub(crate) snmp: SnmpSettings,
     /// `bmp`
     pub(crate) bmp: Bmp,
+    /// `forward`
+    pub(crate) forward: Forward,
     /// `retention`
     pub(crate) retention: Retention,
     /// `storage`: where senders and blocks are stored.
@@ -313,6 +318,7 @@ impl Default for Config {
             interfaces: InterfaceSettings::default(),
             snmp: SnmpSettings::default(),
             bmp: Bmp::default(),
+            forward: Forward::default(),
             storage: Storage::Sqlite,
             redis: Redis {
                 hosts: vec!["localhost:6379".to_owned()],

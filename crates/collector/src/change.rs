@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::channel;
 
+use crate::forwarding::PreparedTargets;
 use crate::listening::{Bound, Place, open, per_thread};
 use crate::lock::locked;
 use crate::monitoring::PreparedListeners;
@@ -21,6 +22,7 @@ pub struct Prepared {
     wanted: Reloadable,
     opened: Vec<Bound>,
     listeners: PreparedListeners,
+    targets: PreparedTargets,
 }
 
 impl Collector {
@@ -35,6 +37,7 @@ impl Collector {
             reloadable: wanted,
             ..self.settings
         };
+        let targets = self.forwarders.prepare(&settings.reloadable)?;
         let listen = &settings.reloadable.listen;
         let stays = |address: &SocketAddr| self.places.iter().any(|place| place.configured.contains(address));
         let mut opened: Vec<Bound> = Vec::new();
@@ -47,11 +50,11 @@ impl Collector {
             return Err(StartError::NoAddress);
         }
         let listeners = self.monitoring.prepare(&settings.reloadable.bmp)?;
-        Ok(Prepared { wanted: settings.reloadable, opened, listeners })
+        Ok(Prepared { wanted: settings.reloadable, opened, listeners, targets })
     }
 
     /// Applies a prepared change. Returns when closed sockets have been read to their end, some tenths of a second later.
-    pub async fn change(&mut self, Prepared { wanted, opened, listeners }: Prepared) {
+    pub async fn change(&mut self, Prepared { wanted, opened, listeners, targets }: Prepared) {
         self.exporters.set_limits(wanted.rules.session);
         for shard in &self.shards {
             locked(shard).set_rules(wanted.rules);
@@ -65,6 +68,7 @@ impl Collector {
             limit.store(wanted.spool_bytes, Ordering::Relaxed);
         }
         self.monitoring.change(&wanted.bmp, listeners);
+        self.forwarders.change(targets);
         let (opened, sockets): (Vec<Place>, Vec<_>) = opened.into_iter().unzip();
         for (thread, sockets) in self.socket_changes.iter().zip(per_thread(sockets, self.settings.threads)) {
             // A thread without a receiver has died; `stop` reports that.

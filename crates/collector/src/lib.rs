@@ -3,6 +3,7 @@
 //! | step | file | what happens |
 //! | --- | --- | --- |
 //! | 1 receive | `listening`, `receiver`, `kernel_drops` | sockets, bound or passed; threads that read them in batches |
+//! |  | `forwarding` | copies of datagrams for other collectors |
 //! | 2-5 | [`journaled_shard`] | a shard of the crate `pipeline` with its end of the journal; the cut; recovery |
 //! | 6 commit | [`flusher`], `flusher_thread`, `first_flush` | tallies become numbered blocks in the store; roll-up; retention |
 //!
@@ -43,6 +44,7 @@ mod first_flush;
 mod flush_counts;
 pub mod flusher;
 mod flusher_thread;
+mod forwarding;
 mod give_way;
 pub mod import;
 mod interfaces;
@@ -78,6 +80,7 @@ mod view;
 
 pub use change::Prepared;
 pub use flush_counts::FlushCounts;
+pub use forwarding::{FORWARD_QUEUE, ForwardError, ForwardSource, ForwardTarget, MOST_TARGETS};
 pub use give_way::lower_priority;
 pub use interfaces::Interfaces;
 pub use journal::Position;

@@ -16,6 +16,7 @@ use flow::Exporter;
 use udp::{Batch, Socket, SocketSet};
 use wire::Datagram;
 
+use crate::forwarding::Forwarding;
 use crate::journaled_shard::JournaledShard;
 use crate::lock::locked;
 use crate::pulse::Pulse;
@@ -47,6 +48,7 @@ pub(crate) enum SocketChange {
 pub(crate) struct ReceiverThread {
     pub(crate) counting: Arc<Mutex<JournaledShard>>,
     pub(crate) sockets: SocketSet,
+    pub(crate) forwarding: Forwarding,
     /// The socket statistics that it publishes.
     pub(crate) published: Arc<Mutex<Vec<view::Socket>>>,
     /// Its number, from 0.
@@ -106,7 +108,7 @@ impl ReceiverThread {
         while let Some(index) = self.sockets.sockets().iter().position(|socket| socket.address() == address) {
             let end = Instant::now() + LAST_READ;
             while let Some(socket) = self.sockets.sockets().get(index)
-                && matches!(take_batch(&self.counting, index, socket, batch), Ok(1..))
+                && matches!(take_batch(&self.counting, index, socket, batch, &mut self.forwarding), Ok(1..))
                 && Instant::now() < end
             {}
             locked(&self.counting).drops.remove(index);
@@ -117,11 +119,12 @@ impl ReceiverThread {
     /// Waits for datagrams and takes one batch from each readable socket. A socket that cannot be read does not block
     /// the others, and is logged once.
     fn read(&mut self, batch: &mut Batch, timeout: Duration) -> Read {
-        let Self { counting, sockets, failing, .. } = self;
+        let Self { counting, sockets, failing, forwarding, .. } = self;
         let ready = sockets.wait(timeout);
         let cannot_wait = failing.note(None, ready.as_ref().err());
         let ready = ready.into_iter().flatten();
-        let taken = ready.map(|(index, socket)| (socket.address(), take_batch(counting, index, socket, batch)));
+        let taken =
+            ready.map(|(index, socket)| (socket.address(), take_batch(counting, index, socket, batch, forwarding)));
         let (read, has_failed) = failing.note_all(taken);
         if (cannot_wait || has_failed) && read == Read::Nothing {
             std::thread::sleep(NAP);
@@ -214,10 +217,22 @@ fn pause(receive_buffer: usize) -> Duration {
     Duration::from_micros(2 * receive_buffer as u64 / 1600).min(LONGEST_PAUSE)
 }
 
-/// Takes one batch of the socket at this position; returns how many datagrams it has.
-fn take_batch(counting: &Mutex<JournaledShard>, index: usize, socket: &Socket, batch: &mut Batch) -> io::Result<usize> {
+/// Takes one batch of the socket at this position; returns how many datagrams it has. They are counted before they are
+/// forwarded, and while they are forwarded, others may lock the shard.
+fn take_batch(
+    counting: &Mutex<JournaledShard>,
+    index: usize,
+    socket: &Socket,
+    batch: &mut Batch,
+    forwarding: &mut Forwarding,
+) -> io::Result<usize> {
     let received = batch.receive(socket)?;
-    let mut counting = locked(counting);
+    count(&mut locked(counting), index, socket.address(), received, batch);
+    forwarding.take(batch);
+    Ok(received)
+}
+
+fn count(counting: &mut JournaledShard, index: usize, address: SocketAddr, received: usize, batch: &Batch) {
     counting.read += received as u64;
     counting.drops.note_batch(index, batch);
     for it in batch.iter() {
@@ -226,10 +241,9 @@ fn take_batch(counting: &Mutex<JournaledShard>, index: usize, socket: &Socket, b
             received: it.received,
             payload: it.payload,
         };
-        counting.take(&datagram, socket.address());
+        counting.take(&datagram, address);
     }
     counting.commit();
-    Ok(received)
 }
 
 #[cfg(test)]

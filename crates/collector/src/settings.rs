@@ -8,6 +8,7 @@ use pipeline::Rules;
 use storage::Stated;
 use udp::Steering;
 
+use crate::forwarding::ForwardTarget;
 use crate::keep::Keep;
 use crate::monitoring::BmpSettings;
 use crate::origins::Origins;
@@ -34,6 +35,8 @@ pub struct Settings {
 pub struct Reloadable {
     /// Where to receive; each address takes any protocol.
     pub listen: Vec<SocketAddr>,
+    /// The collectors that get copies of datagrams.
+    pub forward: Vec<ForwardTarget>,
     /// How flows are counted.
     pub rules: Rules,
     /// Networks and senders of the configuration.
@@ -65,6 +68,7 @@ pub(crate) fn reloadable() -> Reloadable {
     };
     Reloadable {
         listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
+        forward: Vec::new(),
         rules,
         stated: Arc::default(),
         flush_interval: Duration::from_secs(3600),

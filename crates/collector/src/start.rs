@@ -25,6 +25,7 @@ use crate::acceptance::Acceptance;
 use crate::first_flush::FirstFlush;
 use crate::flusher::Flusher;
 use crate::flusher_thread::{FlusherThread, Tries};
+use crate::forwarding::Forwarders;
 use crate::interfaces::Interfaces;
 use crate::journaled_shard::{self, JournaledShard};
 use crate::ledgers::CutCounts;
@@ -62,6 +63,7 @@ pub struct Collector {
     admitted: Admitted,
     surveys: Option<Surveys>,
     pub(crate) monitoring: Monitoring,
+    pub(crate) forwarders: Forwarders,
     pub(crate) shards: Vec<Arc<Mutex<JournaledShard>>>,
     pub(crate) journal: Option<Arc<Journal>>,
     /// The limit of the spool in octets.
@@ -105,8 +107,7 @@ pub async fn start(
     let Reloadable { rules, keep, .. } = settings.reloadable;
     let exporters = restored(store.as_ref(), local.as_ref(), journal.as_ref(), rules.session).await;
     let (stop, taps, superseded) = (Arc::new(AtomicBool::new(false)), Taps::default(), Arc::new(Notify::new()));
-    let is_reachable = local.as_ref().is_none_or(|local| local.is_reachable);
-    let spool = local.map(|local| local.spool);
+    let (is_reachable, spool) = local.map_or((true, None), |local| (local.is_reachable, Some(local.spool)));
     let spool_limit = spool.as_ref().map(Spool::limit);
     let flusher = Flusher::new(Arc::clone(&store), writer, keep, status.clone()).over(spool)?;
     let flusher = flusher.published(is_reachable).releasing(journal.clone()).running_from(SystemTime::now().into());
@@ -116,9 +117,10 @@ pub async fn start(
     };
     let (shards, recovered) = journaled_shard::begin(&status, journal.as_ref(), shard, &exporters, flusher.next())?;
     let sockets = per_thread(sockets, settings.threads);
+    let forwarders = forward(&settings)?;
     equip(&shards, &sockets, &registrations);
     let Receiving { threads: receivers, changes: socket_changes, mut pulses, ended } =
-        receive(sockets, &shards, &status, &stop)?;
+        receive(sockets, &shards, &status, &stop, &forwarders)?;
     let ticks = journal.as_ref().map(|journal| tick(journal, &stop, &mut pulses)).transpose()?;
     let current = Arc::new(Mutex::new(settings.reloadable.clone()));
     let flusher = FlusherThread {
@@ -148,7 +150,7 @@ pub async fn start(
     let receiving = places.iter().map(|place| place.bound).collect();
     let configured = Configured { receiving, spool_limit: spool_limit.clone(), is_multiplied: rules.scale_samples };
     let view = CollectorView::new(configured, &status, &exporters, &taps, journal.clone(), pulses.clone());
-    let view = Arc::new(view.naming(networks, names).monitoring(monitoring.shown()));
+    let view = Arc::new(view.naming(networks, names).monitoring(monitoring.shown()).forwarding(forwarders.shown()));
     Ok(Collector {
         status,
         exporters,
@@ -159,6 +161,7 @@ pub async fn start(
         admitted,
         surveys: None,
         monitoring,
+        forwarders,
         shards,
         journal,
         spool_limit,
@@ -212,6 +215,14 @@ fn monitor(settings: &Settings, admitted: Admitted, pulses: &mut Vec<Pulse>) -> 
     Ok(monitoring)
 }
 
+/// Starts to forward datagrams.
+fn forward(settings: &Settings) -> Result<Forwarders, StartError> {
+    let mut forwarders = Forwarders::default();
+    let prepared = forwarders.prepare(&settings.reloadable)?;
+    forwarders.change(prepared);
+    Ok(forwarders)
+}
+
 /// Lets each shard count what the kernel drops at its sockets, and hold datagrams of routers that register themselves.
 fn equip(shards: &[Arc<Mutex<JournaledShard>>], sockets: &[Vec<Socket>], registrations: &Registrations) {
     for (shard, sockets) in shards.iter().zip(sockets) {
@@ -236,6 +247,7 @@ fn receive(
     shards: &[Arc<Mutex<JournaledShard>>],
     status: &Status,
     stop: &Arc<AtomicBool>,
+    forwarders: &Forwarders,
 ) -> Result<Receiving, StartError> {
     let (running, ended) = channel();
     let (mut threads, mut changes, mut pulses) = (Vec::new(), Vec::new(), Vec::new());
@@ -249,6 +261,7 @@ fn receive(
             changes: changed,
             counting: Arc::clone(counting),
             sockets: SocketSet::new(sockets),
+            forwarding: forwarders.forwarding(),
             published: status.sockets_of(number),
             number,
             stop: Arc::clone(stop),
@@ -385,7 +398,7 @@ impl Collector {
     /// # Errors
     /// If the last flush could not be stored in time, another process has this identity, or a thread died.
     pub async fn stop(self) -> Result<(), StopError> {
-        let Self { stop, receivers, ticks, flusher, readers, tasks, taps, view, monitoring, .. } = self;
+        let Self { stop, receivers, ticks, flusher, readers, tasks, taps, view, monitoring, forwarders, .. } = self;
         taps.close();
         tasks.iter().for_each(Task::abort);
         stop.store(true, Ordering::Relaxed);
@@ -396,10 +409,13 @@ impl Collector {
                 thread.thread().unpark();
                 join(thread)?;
             }
+            // Beside the last flush.
+            let forwarded = std::thread::spawn(|| forwarders.stop());
             let stored = join(flusher)?;
             // The last flush is in the log now.
             readers.stop()?;
             monitoring.stop()?;
+            join(forwarded)??;
             Ok(stored?)
         })
         .await?

@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use journal::Unreadable;
 use storage::StoreError;
 
+use crate::forwarding::ForwardError;
+
 /// Why a collector could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -24,6 +26,14 @@ pub enum StartError {
         address: SocketAddr,
         /// The kernel's error.
         error: io::Error,
+    },
+    /// A target cannot be forwarded to.
+    #[error("cannot forward to {address} (forward.targets): {error}")]
+    Forward {
+        /// The target.
+        address: SocketAddr,
+        /// Why.
+        error: ForwardError,
     },
     /// A passed socket is bound to none of the addresses.
     #[error(

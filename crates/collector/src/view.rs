@@ -18,6 +18,7 @@ use view::{
 };
 
 use crate::flush_counts::FlushCounts;
+use crate::forwarding::ShownTargets;
 use crate::interfaces::Interfaces;
 use crate::known_names::KnownNames;
 use crate::ledgers::{Ledgers, RecoveredCounts};
@@ -42,6 +43,7 @@ pub(crate) struct CollectorView {
     journal: Option<Arc<Journal>>,
     pulses: Mutex<Vec<Pulse>>,
     monitored: monitoring::Shown,
+    targets: ShownTargets,
     sampled: Mutex<Sampled>,
     interfaces: OnceLock<Interfaces>,
     networks: PublishedNetworks,
@@ -87,6 +89,7 @@ impl CollectorView {
             journal,
             pulses: Mutex::new(pulses),
             monitored: monitoring::Shown::default(),
+            targets: ShownTargets::default(),
             sampled: Mutex::default(),
             interfaces: OnceLock::new(),
             networks: PublishedNetworks::default(),
@@ -119,6 +122,11 @@ impl CollectorView {
     /// Also shows these BMP sessions.
     pub(crate) fn monitoring(self, monitored: monitoring::Shown) -> Self {
         Self { monitored, ..self }
+    }
+
+    /// Also shows these targets of forwarded datagrams.
+    pub(crate) fn forwarding(self, targets: ShownTargets) -> Self {
+        Self { targets, ..self }
     }
 
     /// Changes the displayed settings.
@@ -243,6 +251,7 @@ impl View for CollectorView {
             // The command adds them: it reads the files.
             origin_files: None,
             bmp,
+            forward: self.targets.view(),
             threads: threads.collect(),
         }
     }

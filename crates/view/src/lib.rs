@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `lib.rs` | the collector as a whole: counters, gauges, sockets, ledgers, threads; and [`View`], through which it is asked |
 //! | `bmp.rs` | the sessions in which routers send their routes |
+//! | `forward.rs` | the collectors that get copies of datagrams |
 //! | `exporter.rs` | what arrived from one address |
 //! | `detail.rs` | the decoding state of one exporter |
 //! | `interface.rs` | what an interface of it is called |
@@ -18,6 +19,7 @@
 mod bmp;
 mod detail;
 mod exporter;
+mod forward;
 mod interface;
 mod json;
 mod origins;
@@ -41,6 +43,7 @@ pub use detail::{
     UnmatchedNetwork, Unreadable,
 };
 pub use exporter::{Arrivals, BitRates, Exporter, Rates, Unknown};
+pub use forward::{ForwardDrops, ForwardTarget};
 pub use interface::Interface;
 pub use origins::{OriginFile, OriginFiles};
 pub use prefixes::PrefixCounters;
@@ -124,6 +127,9 @@ pub struct Status {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false)]
     pub bmp: Option<Bmp>,
+    /// The collectors that get copies of datagrams; left out without `forward.targets`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub forward: Vec<ForwardTarget>,
     /// The threads that receive and flush; readiness only.
     #[serde(skip)]
     #[schema(ignore)]

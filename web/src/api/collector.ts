@@ -113,6 +113,13 @@ export interface Ledger {
   violations: Count;
   difference: Count;
 }
+/** Another collector that gets copies of datagrams. */
+export interface ForwardTarget {
+  address: string;
+  sent: Count;
+  dropped: { queueFull: Count; failed: Count; otherFamily: Count };
+  waitingBytes: Count;
+}
 export interface Status {
   version: string;
   uptimeSeconds: number;
@@ -124,6 +131,8 @@ export interface Status {
   sockets: { address: string; thread: number; waitingBytes: number; waitingLimit: number; dropped: Count }[];
   ledgersChecked: string | null;
   ledgers: Ledger[];
+  /** Left out if nothing is forwarded. */
+  forward?: ForwardTarget[];
   readers: { name: string; unreadBytes: Count; unreadSeconds: number; missingRecords: Count }[];
 }
 

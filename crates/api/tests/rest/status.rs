@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 use storage::StoreError;
 use tap::Taps;
 use view::{
-    Arrivals, BitRates, Counter, Detail, DetailedExporter, Exporter, Gauge, Histogram, Interface, Ledger, NameSource,
-    OriginFile, OriginFiles, PrefixCounters, Rates, Reader, RouterName, RouterNames, Socket, Status, Thread, Unknown,
-    View,
+    Arrivals, BitRates, Counter, Detail, DetailedExporter, Exporter, ForwardDrops, ForwardTarget, Gauge, Histogram,
+    Interface, Ledger, NameSource, OriginFile, OriginFiles, PrefixCounters, Rates, Reader, RouterName, RouterNames,
+    Socket, Status, Thread, Unknown, View,
 };
 
 use crate::client::{ask, send};
@@ -90,6 +90,21 @@ impl View for MadeUp {
             }],
             origin_files: Some(origin_files()),
             bmp: None,
+            forward: vec![ForwardTarget {
+                address: "192.0.2.9:2055".parse().unwrap(),
+                source: "collector",
+                exporters: vec!["10.0.0.0/8".into()],
+                received: 20,
+                sent: 10,
+                dropped: ForwardDrops { queue_full: 1, failed: 2, other_family: 3 },
+                waiting: 4,
+                waiting_bytes: 6000,
+                waiting_bytes_limit: 16_777_216,
+                refusals: 5,
+                dropped_seconds_ago: Some(9),
+                refused_seconds_ago: None,
+                last_error: Some("Network is unreachable (os error 101)".into()),
+            }],
             threads: vec![Thread { name: "receiver-0".into(), silent: self.silent }],
         }
     }
@@ -233,6 +248,11 @@ fn the_status_has_all_counters_and_gauges() {
         "missingRecords": 3, "forcedOutSegments": 1, "forcedOutBytes": 2048, "lostSecondsAgo": 60, "failingSeconds": 4,
         "lastError": "127.0.0.1:9092: Connection refused"});
     assert_eq!(status["readers"], json!([reader]));
+    let target = json!({"address": "192.0.2.9:2055", "source": "collector", "exporters": ["10.0.0.0/8"], "received": 20,
+        "sent": 10, "dropped": {"queueFull": 1, "failed": 2, "otherFamily": 3}, "waiting": 4, "waitingBytes": 6000,
+        "waitingBytesLimit": 16_777_216, "refusals": 5, "droppedSecondsAgo": 9, "refusedSecondsAgo": null,
+        "lastError": "Network is unreachable (os error 101)"});
+    assert_eq!(status["forward"], json!([target]));
     let files = &status["originFiles"];
     assert_eq!((&files["read"], &files["ipv4Ranges"]), (&status["started"], &json!(7)));
     assert_eq!(files["files"][0]["kind"], "MaxMind database GeoLite2-ASN");
@@ -361,6 +381,10 @@ fn promtool_accepts_the_metrics() {
         r#"netflow_socket_waiting_bytes{address="[::]:2055",thread="1"} 2304.0"#,
         r#"netflow_socket_drops_total{address="[::]:2055",thread="1"} 2"#,
         r#"netflow_reader_unread_bytes{reader="archive"} 4096.0"#,
+        r#"netflow_forward_received_total{target="192.0.2.9:2055"} 20"#,
+        r#"netflow_forward_sent_total{target="192.0.2.9:2055"} 10"#,
+        r#"netflow_forward_drops_total{target="192.0.2.9:2055",reason="otherFamily"} 3"#,
+        r#"netflow_forward_waiting_bytes{target="192.0.2.9:2055"} 6000.0"#,
         r#"netflow_origin_ranges{family="ipv6"} 5.0"#,
         "netflow_origin_names 3.0",
         "netflow_origin_bytes 1000.0",

@@ -91,6 +91,7 @@ pub(crate) fn run(loaded: &Loaded, arguments: &Arguments) -> Result<ExitCode, Fa
     check_origin_files(config, &mut findings);
     check_agents(config, &mut findings);
     check_addresses(config, &mut findings);
+    check_forwarding(config, &mut findings);
     if arguments.json && findings.written.is_ok() {
         findings.written = writeln!(findings.output, "{}", json!({ "canStart": findings.first_error.is_none() }));
     }
@@ -239,6 +240,23 @@ fn check_addresses(config: &Config, findings: &mut Findings) {
         }
     }
     check_receive_buffer(config.server.receive_buffer, findings);
+}
+
+/// Whether the targets can be forwarded to, as this user.
+fn check_forwarding(config: &Config, findings: &mut Findings) {
+    let listening = config.listen();
+    for target in &config.forward.targets {
+        match target.open(&listening) {
+            Ok(socket) => match socket.connect() {
+                Ok(()) => findings.ok(&format!("forward.targets: {} can be forwarded to", target.address)),
+                Err(error) => findings.note(&format!(
+                    "forward.targets: {}: {error}: nothing is forwarded there until there is a route",
+                    target.address
+                )),
+            },
+            Err(error) => findings.error(ExitCode::Config, &format!("forward.targets: {}: {error}", target.address)),
+        }
+    }
 }
 
 /// The receive buffer that the kernel grants.

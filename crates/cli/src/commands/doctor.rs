@@ -7,6 +7,7 @@
 //! | `doctor/collecting.rs` | the collector as a whole: store, kernel drops |
 //! | `doctor/archive.rs` | the archive of flows |
 //! | `doctor/origins.rs` | files with AS numbers, and from where the AS numbers of a router are |
+//! | `doctor/forward.rs` | forwarding to other collectors |
 //! | `doctor/bmp.rs` | the sessions in which routers send their routes |
 //! | `doctor/router.rs` | whether a router sends, and from which address |
 //! | `doctor/sampling.rs` | which sampling rate applies to which records, and what is wrong with it |
@@ -23,6 +24,7 @@ mod bmp;
 mod booking;
 mod collecting;
 mod finding;
+mod forward;
 mod groups;
 mod machine;
 mod origins;
@@ -174,6 +176,7 @@ impl Report {
         origins::examine(answers, &mut self.findings);
         self.has_origin_files = answers.status["originFiles"].is_object();
         bmp::examine(answers, &mut self.findings);
+        forward::examine(answers, &mut self.findings);
         let mut addresses = routers(answers, router);
         self.left_out = addresses.len().saturating_sub(ROUTERS);
         addresses.truncate(ROUTERS);

@@ -248,6 +248,7 @@ fn start_failure(error: StartError) -> Failure {
         StartError::Listen { .. } | StartError::ListenBmp { .. } | StartError::Passed(_) | StartError::NoAddress => {
             ExitCode::Listen
         }
+        StartError::Forward { .. } => ExitCode::Config,
         StartError::Store(_) | StartError::Journal(_) => ExitCode::Store,
         StartError::Thread(_) => ExitCode::Failure,
     };

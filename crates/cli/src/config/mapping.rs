@@ -52,6 +52,7 @@ impl Config {
     pub(crate) fn reloadable(&self) -> Reloadable {
         Reloadable {
             listen: self.listen(),
+            forward: self.forward.targets.clone(),
             rules: self.rules(),
             stated: Arc::new(self.stated()),
             flush_interval: self.flush_interval,
@@ -65,7 +66,7 @@ impl Config {
     }
 
     /// Where datagrams are received; each address takes every protocol.
-    fn listen(&self) -> Vec<SocketAddr> {
+    pub(crate) fn listen(&self) -> Vec<SocketAddr> {
         self.netflow.listen.iter().chain(&self.sflow.listen).copied().collect()
     }
 

@@ -142,6 +142,7 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
         "bmp",
         "Routes that routers send by BMP (RFC 7854): where a router exports no AS numbers, they are those of its routes.",
     ),
+    ("forward", "Copies of received datagrams for other collectors: docs/forward.md."),
     (
         "retention",
         "How long counters of minutes, hours, days, months and years are kept. Each period is summed into the next before it is deleted, so it is kept at least until the next has ended. With Cassandra, a change needs a restart.",
@@ -256,6 +257,8 @@ pub(crate) const KEYS: &[Key] = &[
         "Listen addresses for BMP sessions (TCP); port 5000 is usual. Sessions are accepted from the addresses of registered routers only. If empty, BMP is off."),
     live("bmp.memory", |config| ValueKind::Size(&mut config.bmp.memory, 16 * MIB..=64 * GIB),
         "Approximate memory limit for the routes of all routers; a full table of 1,000,000 routes takes about 90 MiB. Those of one router may take half of it. The session of a router that exceeds it ends with an error."),
+    live("forward.targets", |config| ValueKind::ForwardTargets(&mut config.forward.targets),
+        "Collectors that get copies of everything that is received, or of what \"exporters\" (addresses or prefixes) send, registered or not. With source = \"collector\", the default, copies have the address of this host; with \"exporter\", they keep address and port of the exporter, which needs CAP_NET_RAW. In the variable, tables are separated by semicolons: 192.0.2.9:2055 exporters=10.0.0.0/8,2001:db8::1 source=exporter."),
     live("retention.minutes", |config| age(&mut config.retention.minutes, HOUR),
         "How long counters of minutes are kept."),
     live("retention.hours", |config| age(&mut config.retention.hours, DAY),

@@ -96,12 +96,12 @@ fn network(value: &Value) -> Result<Stated<Network>, Misfit> {
 }
 
 /// The key that a table must have.
-fn required<'v>(value: &Value, members: &'v [Member], name: &str) -> Result<&'v Member, Misfit> {
+pub(super) fn required<'v>(value: &Value, members: &'v [Member], name: &str) -> Result<&'v Member, Misfit> {
     let found = members.iter().find(|member| member.name == name);
     found.ok_or_else(|| value.misfit(format!("has a table without {name}")))
 }
 
-fn unknown(member: &Member, first: &[&str], more: &[&str]) -> Misfit {
+pub(super) fn unknown(member: &Member, first: &[&str], more: &[&str]) -> Misfit {
     let keys: Vec<&str> = first.iter().chain(more).copied().collect();
     let message = format!("has a table with the unknown key '{}'; its keys are {}", member.name, keys.join(", "));
     Misfit { span: member.span.clone(), message }
@@ -112,7 +112,7 @@ fn misfit(member: &Member, error: impl Display) -> Misfit {
 }
 
 /// Adds the name of a member to the error of its value.
-fn in_table<T>(member: &Member, read: Result<T, Misfit>) -> Result<T, Misfit> {
+pub(super) fn in_table<T>(member: &Member, read: Result<T, Misfit>) -> Result<T, Misfit> {
     read.map_err(|error| Misfit { message: format!("has a wrong {}: it {}", member.name, error.message), ..error })
 }
 
@@ -166,15 +166,15 @@ fn everybody() -> CountedBy {
     CountedBy::Selected(flow::SenderSelection::all())
 }
 
-fn member(name: &str, value: String) -> String {
+pub(super) fn member(name: &str, value: String) -> String {
     format!("{name} = {value}")
 }
 
-fn text(value: &impl Display) -> String {
+pub(super) fn text(value: &impl Display) -> String {
     json!(value.to_string()).to_string()
 }
 
-fn texts(values: impl Iterator<Item = String>) -> String {
+pub(super) fn texts(values: impl Iterator<Item = String>) -> String {
     let values: Vec<String> = values.map(|value| json!(value).to_string()).collect();
     format!("[{}]", values.join(", "))
 }

@@ -104,6 +104,11 @@ const CHANGED: &[(&str, &str, &str)] = &[
     ("sflow.listen", "[]", ""),
     ("bmp.listen", "[\"192.0.2.1:5000\", \"[::1]:5000\"]", "192.0.2.1:5000, [::1]:5000"),
     ("bmp.memory", "\"2GiB\"", "2GiB"),
+    (
+        "forward.targets",
+        "[{ address = \"192.0.2.9:2055\" }, { address = \"[::1]:9\", exporters = [\"10.0.0.0/8\", \"2001:db8::1\"], source = \"exporter\" }]",
+        "192.0.2.9:2055; [::1]:9 exporters=10.0.0.0/8,2001:db8::1 source=exporter",
+    ),
     ("retention.minutes", "\"forever\"", "forever"),
     ("retention.hours", "\"2d\"", "2d"),
     ("retention.days", "\"40d\"", "40d"),
@@ -266,7 +271,7 @@ fn the_nearest_key_is_found_over_case_and_section() {
     assert_eq!(
         nearest("color"),
         "there are storage, dataDir, flushInterval, firstFlush, clockLimit, and the sections [server], [accounting], [networks], [senders], [origins], [interfaces], [snmp], [admin], [admin.tls], [http], [metrics], [netflow], \
-         [sflow], [bmp], [retention], [redis], [cassandra], [spool], [journal], [log], [archive], [kafka], [clickhouse]"
+         [sflow], [bmp], [forward], [retention], [redis], [cassandra], [spool], [journal], [log], [archive], [kafka], [clickhouse]"
     );
 }
 
@@ -363,6 +368,28 @@ fn an_invalid_value_is_an_error_that_names_valid_ones() {
     assert!(in_environment.starts_with("NETFLOW__SFLOW__LISTEN is \"here\"; it must be"), "{in_environment}");
     let cores = load("", &[("NETFLOW__SERVER__CORES", "two")]).unwrap_err();
     assert_eq!(cores, "NETFLOW__SERVER__CORES is text; it must be a whole number");
+}
+
+#[test]
+fn an_invalid_target_is_an_error_with_its_place() {
+    for (text, expected) in [
+        ("[[forward.targets]]\nsource = \"exporter\"", "1:1: forward.targets has a table without address"),
+        (
+            "[[forward.targets]]\naddress = \"collector-2:2055\"",
+            "2:11: forward.targets has a wrong address: it is \"collector-2:2055\"; it must be <address>:<port>, such as \"0.0.0.0:2055\" or \"[::]:2055\"",
+        ),
+        (
+            "[[forward.targets]]\naddress = \"192.0.2.1:1\"\nsource = \"own\"",
+            "3:10: forward.targets has a wrong source: it is \"own\"; it must be \"collector\" or \"exporter\"",
+        ),
+        (
+            "[[forward.targets]]\naddress = \"192.0.2.1:1\"\nexporter = \"10.0.0.1\"",
+            "3:1: forward.targets has a table with the unknown key 'exporter'; its keys are address, exporters, source",
+        ),
+    ] {
+        let message = load(text, &[]).unwrap_err();
+        assert_eq!(message.lines().next().unwrap(), format!("netflow.toml:{expected}"));
+    }
 }
 
 #[test]

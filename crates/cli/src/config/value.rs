@@ -259,15 +259,17 @@ impl Value {
         }
     }
 
+    /// A part of an environment variable.
+    pub(super) fn part(&self, text: &str) -> Self {
+        Self { content: Content::Variable(text.to_owned()), span: self.span.clone() }
+    }
+
     /// A list, each item read on its own.
     pub(super) fn list<T>(&self, read: impl Fn(&Value) -> Result<T, Misfit>) -> Result<Vec<T>, Misfit> {
         match &self.content {
             Content::List(items) => items.iter().map(read).collect(),
             Content::Variable(text) if text.trim().is_empty() => Ok(Vec::new()),
-            Content::Variable(text) => {
-                let item = |text: &str| Value { content: Content::Variable(text.to_owned()), span: self.span.clone() };
-                text.split(',').map(|text| read(&item(text))).collect()
-            }
+            Content::Variable(text) => text.split(',').map(|text| read(&self.part(text))).collect(),
             _ => Err(self.wrong_type("a list in brackets")),
         }
     }

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use accounting::field::{Field, FieldSet};
+use collector::ForwardTarget;
 use flow::sender_settings::NAMES;
 use flow::{Network, Prefix};
 use interfaces::Known;
@@ -16,7 +17,7 @@ use storage::Sender;
 
 use super::tables::{self, Stated};
 use super::value::{Misfit, Value};
-use super::{Secret, unit};
+use super::{Secret, forward, unit};
 
 /// A value in the configuration, by its kind, to read or to show.
 pub(crate) enum ValueKind<'a> {
@@ -62,6 +63,8 @@ pub(crate) enum ValueKind<'a> {
     Networks(&'a mut Vec<Stated<Network>>),
     /// Senders, each a table.
     Senders(&'a mut Vec<Stated<Sender>>),
+    /// Collectors that get copies of datagrams, each a table.
+    ForwardTargets(&'a mut Vec<ForwardTarget>),
     /// Fields that flows are counted by.
     Fields(&'a mut FieldSet),
 }
@@ -94,6 +97,7 @@ impl ValueKind<'_> {
             Self::Interfaces(place) => put(place, value.list(Value::interface)),
             Self::Networks(place) => put(place, tables::networks(value)),
             Self::Senders(place) => put(place, tables::senders(value)),
+            Self::ForwardTargets(place) => put(place, forward::targets(value)),
             Self::Fields(place) => {
                 let fields = Field::ALL.map(|field| (field.name(), field));
                 put(place, value.list(|field| field.one_of(&fields)).map(FieldSet::from_iter))
@@ -128,6 +132,7 @@ impl ValueKind<'_> {
             Self::Interfaces(place) => list(place.iter().map(|known| quoted(&known.to_string())).collect()),
             Self::Senders(place) => list(place.iter().map(|sender| tables::show_sender(&sender.value)).collect()),
             Self::Networks(place) => list(place.iter().map(|network| tables::show_network(&network.value)).collect()),
+            Self::ForwardTargets(place) => list(place.iter().map(forward::show).collect()),
             Self::Fields(place) => list(place.iter().skip(1).map(|field| quoted(field.name())).collect()),
         })
     }
@@ -163,6 +168,7 @@ impl ValueKind<'_> {
             }
             Self::Senders(_) => format!("tables with address, and any of name, prefixes, tags, {}", NAMES.join(", ")),
             Self::Networks(_) => "tables with prefix, and any of name, customer, tags, as, senders".to_owned(),
+            Self::ForwardTargets(_) => "tables with address, and any of exporters, source".to_owned(),
             Self::Fields(_) => {
                 let names: Vec<_> = Field::ALL.into_iter().skip(1).map(Field::name).collect();
                 format!("a list of {}", names.join(", "))

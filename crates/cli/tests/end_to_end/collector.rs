@@ -68,6 +68,15 @@ impl Collector {
         Self::start_in_configured(directory)
     }
 
+    /// The same with this command.
+    pub(crate) fn start_configured_as(command: &mut Command, text: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("netflow.toml"), text).unwrap();
+        let mut collector = Self::spawn(command.args(["--config", "netflow.toml"]).stdin(Stdio::null()), directory);
+        collector.configured = true;
+        collector
+    }
+
     /// Starts it in a directory with such a file.
     pub(crate) fn start_in_configured(directory: TempDir) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_netflow"));

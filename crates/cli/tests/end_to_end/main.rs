@@ -39,6 +39,7 @@ mod failover;
 mod floods;
 mod flows;
 mod flows_command;
+mod forwarding;
 mod full_spool;
 mod generated;
 mod groups;

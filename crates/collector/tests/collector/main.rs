@@ -61,6 +61,7 @@ fn exporters() -> Exporters {
 fn reloadable(listen: &[SocketAddr]) -> Reloadable {
     Reloadable {
         listen: listen.to_vec(),
+        forward: Vec::new(),
         rules: rules(),
         stated: Arc::default(),
         flush_interval: Duration::from_millis(50),

@@ -56,6 +56,14 @@ test("a store, a spool and a journal in trouble", () => {
   expect(bad(loaded(gauges({ spool_flushes: { value: 1 } })))).toEqual([]);
 });
 
+test("forwarding has an item only if something is forwarded", () => {
+  const drops = { queueFull: 1, failed: 0, otherFamily: 0 };
+  const forward = [{ address: "192.0.2.9:2055", sent: 9, dropped: drops, waitingBytes: 0 }];
+  const answer = { ...loaded({ forward }), findings: [finding("forward_drops")] };
+  expect(bad(answer)).toEqual([{ name: "Forwarding", problems: ["forward_drops!"] }]);
+  expect(bad(loaded({ forward }))).toEqual([]);
+});
+
 test("a log that is nearly full, and readers that lag or lack records", () => {
   const [reader] = STATUS.readers;
   if (!reader) throw new Error("there are no readers");

@@ -28,6 +28,8 @@ const FINDINGS: Record<string, string> = {
   archive_failing: "Archive",
   archive_incomplete: "Archive",
   accept_limit: "Limits",
+  forward_drops: "Forwarding",
+  forward_refused: "Forwarding",
 };
 /** What is nearly full is reported before it is full. */
 const NEARLY_FULL = 0.8;
@@ -49,6 +51,7 @@ export function checksOf({ status, findings, notReady }: Loaded): Check[] {
       problems: [...readerProblems(status), ...nearlyFull(status, "log_bytes"), ...found("Log and readers")],
     },
     ...(has("archive_files") ? [{ name: "Archive", problems: [...archiveProblems(status), ...found("Archive")] }] : []),
+    ...(status.forward ? [{ name: "Forwarding", problems: found("Forwarding") }] : []),
     { name: "Limits", problems: [...limitProblems(status), ...found("Limits")] },
     { name: "Findings of doctor", problems: others },
   ];

@@ -41,6 +41,7 @@ export function StatusPage() {
       ))}
       <Ledgers ledgers={status.ledgers} checked={status.ledgersChecked} />
       <Readers status={status} />
+      <Forwarding status={status} />
       <Gauges status={status} />
       <Sockets status={status} />
       <Counters counters={status.counters} />
@@ -137,6 +138,28 @@ function Readers({ status }: { status: Status }) {
           { text: "Unread", number: true, cell: (row) => bytesText(row.unreadBytes) },
           { text: "Oldest", number: true, cell: (row) => lengthText(row.unreadSeconds * 1000) },
           { text: "Missing records", number: true, cell: (row) => exact(row.missingRecords) },
+        ]}
+      />
+    </>
+  );
+}
+
+/** What became of the copies for other collectors. */
+function Forwarding({ status }: { status: Status }) {
+  if (!status.forward) return null;
+  return (
+    <>
+      <h2>Forwarding</h2>
+      <Table
+        label="Forwarding"
+        rows={status.forward}
+        columns={[
+          { text: "Collector", cell: (row) => row.address },
+          { text: "Sent", number: true, cell: (row) => exact(row.sent) },
+          { text: "Dropped: queue full", number: true, cell: (row) => exact(row.dropped.queueFull) },
+          { text: "not sent", number: true, cell: (row) => exact(row.dropped.failed) },
+          { text: "other family", number: true, cell: (row) => exact(row.dropped.otherFamily) },
+          { text: "Queued", number: true, cell: (row) => bytesText(row.waitingBytes) },
         ]}
       />
     </>

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use api::FlowArchive;
+use collector::FORWARD_QUEUE;
 
 use crate::config::Config;
 
@@ -25,7 +26,8 @@ const LEAST: u64 = 1 << 20;
 pub(super) fn lower_name_memory(config: &mut Config) {
     let Some(limit) = memory_limit(Path::new("/")) else { return };
     let archive = if config.archive.enabled { archive_within(limit) } else { 0 };
-    let fitting = name_memory_within(limit.saturating_sub(archive));
+    let forwarding = (config.forward.targets.len() * FORWARD_QUEUE) as u64;
+    let fitting = name_memory_within(limit.saturating_sub(archive + forwarding));
     let name_memory = &mut config.server.name_memory;
     if let Ok(fitting) = usize::try_from(fitting)
         && fitting < *name_memory
