@@ -7,9 +7,11 @@
 //!
 //! | octets | content |
 //! | --- | --- |
-//! | 1 | 1 if a flush was read, else 0 |
-//! | 4, 8, 8 | its epoch, sequence and writer |
+//! | 1 | the sum of 1 if a flush was read, 2 if the reader is paused, 4 if it skips flushes |
+//! | 4, 8, 8 | the epoch, sequence and writer of the flush |
 //! | 8, 8 | segments and octets that the reader has lost because the log was full |
+//! | 8 | if it is paused: since when, in nanoseconds |
+//! | 4, 8, 8 | if it skips flushes: the epoch, sequence and writer of the last of them |
 //! | 4 | number of data sets that are queued, or carried over into the next segment, and that the reader has read |
 //! | 1, 16, 2, 8, 4, … | for each: 4 or 6, its exporter's address (IPv4: 4 octets) and port, the nanoseconds of its receipt; 4 and its octets if it is queued, else 0 |
 //! | 1, 16, 4, … | for each exporter: 4 or 6, its address (IPv4: 4 octets), the length of what it has announced, and that |
@@ -27,11 +29,17 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use flow::{FlushNumber, Timestamp, WriterId};
 
 use crate::disk::{Disk, File, append_all, uninterrupted};
-use crate::log::{ForcedOut, Position};
+use crate::log::Position;
+use crate::lost::ForcedOut;
 use crate::reader::Identity;
 
 /// A file may always grow to this size. Octets.
 const SMALL: usize = 64 << 10;
+
+/// The flags of a record.
+const IS_READ: u8 = 1;
+const IS_PAUSED: u8 = 2;
+const SKIPS: u8 = 4;
 
 /// The content of a cursor.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,6 +52,17 @@ pub(crate) struct Cursor {
     pub(crate) known: Vec<Known>,
     /// What exporters had announced then.
     pub(crate) announced: BTreeMap<IpAddr, Vec<u8>>,
+    /// What the operator has ordered.
+    pub(crate) orders: Orders,
+}
+
+/// What the operator has ordered of a reader.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Orders {
+    /// Since when it reads nothing.
+    pub(crate) paused: Option<Timestamp>,
+    /// Up to this flush, it only learns what exporters have announced.
+    pub(crate) skip_to: Option<Position>,
 }
 
 /// Data that were read, and if they are queued for a template, a message of them.
@@ -70,6 +89,8 @@ pub(crate) struct StoredCursor {
     octets: usize,
     /// Files that go when the next step is done.
     replaced: Vec<String>,
+    /// How often it was set to another place while its reader was reading.
+    resets: u64,
 }
 
 impl fmt::Display for CursorFile {
@@ -109,7 +130,7 @@ impl StoredCursor {
     /// A cursor that is not known yet.
     pub(crate) fn new(reader: &str) -> Self {
         let name = CursorFile { reader: reader.to_owned(), generation: 0 };
-        Self { cursor: None, name, open: None, first: 0, octets: 0, replaced: Vec::new() }
+        Self { cursor: None, name, open: None, first: 0, octets: 0, replaced: Vec::new(), resets: 0 }
     }
 
     /// Adds what a newer file has. The next step makes another one: this one may not be durable, and what follows an
@@ -130,6 +151,25 @@ impl StoredCursor {
         self.cursor = Some(cursor);
     }
 
+    /// How often it was [reset](Self::reset).
+    pub(crate) fn resets(&self) -> u64 {
+        self.resets
+    }
+
+    /// Changes all of it, in one durable step. After an error, it has not changed here; on the disk it may have, until the next
+    /// step.
+    pub(crate) fn change(&mut self, disk: &dyn Disk, changed: Cursor) -> io::Result<()> {
+        let before = self.cursor.replace(changed);
+        self.store(disk).inspect_err(|_| self.cursor = before)
+    }
+
+    /// The same, to another place: what its reader has read since does not count.
+    pub(crate) fn reset(&mut self, disk: &dyn Disk, changed: Cursor) -> io::Result<()> {
+        self.change(disk, changed)?;
+        self.resets += 1;
+        Ok(())
+    }
+
     /// Stores it in a new file, if it is known.
     pub(crate) fn store(&mut self, disk: &dyn Disk) -> io::Result<()> {
         self.open = None;
@@ -147,15 +187,18 @@ impl StoredCursor {
     }
 
     /// Moves on, in one durable step, which has the announcements that have changed, after something else that has to be durable
-    /// before it. After an error, it may or may not have moved on the disk; the next step includes this one.
+    /// before it. After an error, it may or may not have moved on the disk; the next step includes this one. What the operator
+    /// has ordered stays, as far as it is not done.
     pub(crate) fn advance(
         &mut self,
         disk: &dyn Disk,
-        changed: &Cursor,
+        mut changed: Cursor,
         before: impl FnOnce() -> io::Result<()>,
     ) -> io::Result<()> {
         let cursor = self.cursor.get_or_insert_default();
         (cursor.position, cursor.forced_out) = (changed.position, changed.forced_out);
+        cursor.orders.skip_to = cursor.orders.skip_to.filter(|skip_to| changed.position < Some(*skip_to));
+        changed.orders = cursor.orders;
         cursor.known.clone_from(&changed.known);
         for (exporter, octets) in &changed.announced {
             cursor.announce(*exporter, octets);
@@ -209,15 +252,17 @@ impl Cursor {
     }
 
     fn record(&self) -> Vec<u8> {
-        let Self { position, forced_out: ForcedOut { segments, octets: lost }, known, announced } = self;
+        let Self { position, forced_out: ForcedOut { segments, octets: lost }, known, announced, orders } = self;
+        let Orders { paused, skip_to } = orders;
         let none = Position { flush: FlushNumber { epoch: 0, sequence: 0 }, writer: WriterId(0) };
-        let Position { flush: FlushNumber { epoch, sequence }, writer } = position.unwrap_or(none);
         let mut octets = vec![0; 8];
-        octets.push(u8::from(position.is_some()));
-        octets.extend(epoch.to_le_bytes());
-        for number in [sequence, writer.0, *segments, *lost] {
+        let flags = [(IS_READ, position.is_some()), (IS_PAUSED, paused.is_some()), (SKIPS, skip_to.is_some())];
+        octets.push(flags.into_iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| flag).sum());
+        put_position(&mut octets, position.unwrap_or(none));
+        for number in [*segments, *lost].into_iter().chain(paused.map(|since| since.nanoseconds())) {
             octets.extend(number.to_le_bytes());
         }
+        skip_to.iter().for_each(|skip_to| put_position(&mut octets, *skip_to));
         octets.extend((known.len() as u32).to_le_bytes());
         for ((exporter, received), message) in known {
             put_address(&mut octets, exporter.ip());
@@ -241,12 +286,13 @@ impl Cursor {
     /// Applies the content of a record; `None` if it is not one.
     fn apply(&mut self, mut content: &[u8]) -> Option<()> {
         let rest = &mut content;
-        let [is_read] = take(rest)?;
-        let epoch = u32::from_le_bytes(take(rest)?);
-        let [sequence, writer, segments, octets] = [number(rest)?, number(rest)?, number(rest)?, number(rest)?];
-        let position = Position { flush: FlushNumber { epoch, sequence }, writer: WriterId(writer) };
-        self.position = (is_read == 1).then_some(position);
-        self.forced_out = ForcedOut { segments, octets };
+        let [flags] = take(rest)?;
+        let position = take_position(rest)?;
+        self.position = (flags & IS_READ != 0).then_some(position);
+        self.forced_out = ForcedOut { segments: number(rest)?, octets: number(rest)? };
+        let paused = if flags & IS_PAUSED == 0 { None } else { Some(Timestamp::from_nanoseconds(number(rest)?)) };
+        let skip_to = if flags & SKIPS == 0 { None } else { Some(take_position(rest)?) };
+        self.orders = Orders { paused, skip_to };
         self.known.clear();
         for _ in 0..u32::from_le_bytes(take(rest)?) {
             let exporter = SocketAddr::new(take_address(rest)?, u16::from_le_bytes(take(rest)?));
@@ -267,6 +313,18 @@ fn next_record<'o>(rest: &mut &'o [u8]) -> Option<&'o [u8]> {
     let (content, after) = rest.split_at_checked(length as usize)?;
     *rest = after;
     (crc32fast::hash(content) == checksum).then_some(content)
+}
+
+fn put_position(octets: &mut Vec<u8>, Position { flush: FlushNumber { epoch, sequence }, writer }: Position) {
+    octets.extend(epoch.to_le_bytes());
+    octets.extend(sequence.to_le_bytes());
+    octets.extend(writer.0.to_le_bytes());
+}
+
+fn take_position(rest: &mut &[u8]) -> Option<Position> {
+    let epoch = u32::from_le_bytes(take(rest)?);
+    let flush = FlushNumber { epoch, sequence: number(rest)? };
+    Some(Position { flush, writer: WriterId(number(rest)?) })
 }
 
 fn put_address(octets: &mut Vec<u8>, address: IpAddr) {
@@ -311,6 +369,24 @@ fn number(rest: &mut &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_record_has_what_the_operator_has_ordered() {
+        let flush = |sequence| Position { flush: FlushNumber { epoch: 3, sequence }, writer: WriterId(7) };
+        for paused in [None, Some(Timestamp::from_seconds(9))] {
+            for skip_to in [None, Some(flush(12))] {
+                for position in [None, Some(flush(8))] {
+                    let forced_out = ForcedOut { segments: 1, octets: 2 };
+                    let announced = [(IpAddr::from([192, 0, 2, 1]), b"template".to_vec())].into();
+                    let orders = Orders { paused, skip_to };
+                    let cursor = Cursor { position, forced_out, known: Vec::new(), announced, orders };
+                    let (record, mut read) = (cursor.record(), Cursor::default());
+                    assert_eq!(next_record(&mut record.as_slice()).and_then(|content| read.apply(content)), Some(()));
+                    assert_eq!(read, cursor);
+                }
+            }
+        }
+    }
 
     #[test]
     fn names_of_files_are_parsed() {

@@ -11,7 +11,9 @@
 //! | `recovery` | the first user of a reader: reading everything after the newest durable flush, at a start |
 //! | `log` | durable segments that readers of the log have not read yet, and how far each reader is |
 //! | `log_reader` | a reader of the log: reading flush by flush after its cursor |
+//! | `lost` | what readers of the log do not get |
 //! | `cursor` | the cursor of a reader on the disk, with what exporters had announced |
+//! | `orders` | what the operator orders of a reader: to pause, to read again, to skip |
 //!
 //! A segment is an ordinary pcap file (`capture::frame`), which tshark and nfdump read. It belongs to one flush of one
 //! writer, whose numbers are its name, and one shard. All shards switch to new segments at the cut that seals their
@@ -36,6 +38,8 @@ pub mod disk;
 mod lock;
 mod log;
 mod log_reader;
+mod lost;
+mod orders;
 mod reader;
 mod recovery;
 mod segment;
@@ -54,8 +58,10 @@ use crate::cursor::CursorFile;
 use crate::disk::{Disk, File, uninterrupted};
 use crate::lock::locked;
 use crate::log::Log;
-pub use crate::log::{ForcedOut, Lag, Lost, Position};
+pub use crate::log::{Lag, Position};
 pub use crate::log_reader::{LogReader, Waiting};
+pub use crate::lost::{ForcedOut, Lost};
+pub use crate::orders::{OrderError, Unread};
 pub use crate::reader::{ReadCounts, Reader, Unreadable};
 pub use crate::recovery::Recovery;
 pub use crate::segment::{Annotations, Damaged, Entry, EntryKind, SegmentName};
@@ -128,6 +134,8 @@ pub struct Journal {
     log: Mutex<Log>,
     /// Held while names of the log change on the disk.
     tidying: Mutex<()>,
+    /// Held while an operator's order is stored: it may need the cursors of two readers.
+    ordering: Mutex<()>,
     /// Whether the log has readers.
     is_read: AtomicBool,
     /// Files with cursors that were found, until the readers are known, in the order of their generations.
@@ -185,6 +193,7 @@ impl Journal {
             recovered: Mutex::default(),
             log: Mutex::new(Log::of(in_log)),
             tidying: Mutex::default(),
+            ordering: Mutex::default(),
             is_read: AtomicBool::new(false),
             cursor_files: Mutex::new(cursor_files),
             counts: Mutex::new(counts),

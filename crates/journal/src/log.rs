@@ -10,16 +10,18 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::IpAddr;
 use std::ops::Bound;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use flow::{Counted, FlushNumber, WriterId};
+use flow::{Counted, FlushNumber, Timestamp, WriterId};
 
 use crate::Journal;
-use crate::cursor::{Cursor, StoredCursor};
+use crate::cursor::{Cursor, Orders, StoredCursor};
 use crate::lock::locked;
 use crate::log_reader::LogReader;
+use crate::lost::{ForcedOut, Lost};
+use crate::orders::Unread;
 use crate::segment::SegmentName;
 
 /// How many flushes after the next one a reader gets the names of: data are carried over into them. After that many crashes,
@@ -44,57 +46,16 @@ impl From<SegmentName> for Position {
     }
 }
 
-/// What a reader has lost because the log exceeded its limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ForcedOut {
-    /// Segments.
-    pub segments: u64,
-    /// Their octets.
-    pub octets: u64,
-}
-
-/// Flushes that a reader will not read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lost {
-    /// The first of them.
-    pub first: Position,
-    /// The last of them.
-    pub last: Position,
-    /// Their segments.
-    pub segments: u64,
-    /// The octets of these.
-    pub octets: u64,
-    /// How many of the segments are in flushes that the disk could not read. The others were forced out of the log.
-    pub unreadable: u64,
-}
-
-impl Lost {
-    /// These flushes and others.
-    pub(crate) fn and(self, other: Self) -> Self {
-        Self {
-            first: self.first.min(other.first),
-            last: self.last.max(other.last),
-            segments: self.segments + other.segments,
-            octets: self.octets + other.octets,
-            unreadable: self.unreadable + other.unreadable,
-        }
-    }
-}
-
-impl ForcedOut {
-    fn since(&self, before: &Self) -> Self {
-        Self { segments: self.segments - before.segments, octets: self.octets - before.octets }
-    }
-}
-
 /// How much a reader has not read of what is durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lag {
     /// The name of the reader.
     pub reader: &'static str,
-    /// Segments that it has not read.
+    /// Flushes that it has not read.
+    pub flushes: u64,
+    /// Their segments.
     pub segments: u64,
-    /// Their octets.
+    /// The octets of these.
     pub octets: u64,
     /// How long the oldest of them has been in the log; since the start, if it was there before.
     pub age: Duration,
@@ -102,6 +63,10 @@ pub struct Lag {
     pub forced_out: ForcedOut,
     /// How long ago the last of that was; `None` if nothing was.
     pub lost: Option<Duration>,
+    /// Since when it is paused; `None` if it is not.
+    pub paused: Option<Timestamp>,
+    /// Whether it is skipping flushes.
+    pub is_skipping: bool,
 }
 
 /// The state of the log.
@@ -110,7 +75,7 @@ pub(crate) struct Log {
     limit_bytes: u64,
     octets: u64,
     segments: BTreeMap<SegmentName, Kept>,
-    readers: Vec<Reading>,
+    pub(crate) readers: Vec<Reading>,
     /// Files to be removed.
     leaving: Vec<String>,
 }
@@ -126,18 +91,21 @@ struct Kept {
 
 /// How far a reader is.
 #[derive(Debug)]
-struct Reading {
-    name: &'static str,
+pub(crate) struct Reading {
+    pub(crate) name: &'static str,
     /// The last flush that it will not read again.
-    position: Option<Position>,
+    pub(crate) position: Option<Position>,
     /// Ever; before the start; and when the last of it was, if that was since the start.
     forced_out: ForcedOut,
     /// What was forced out after that flush, by flush. It may have read some of it, and will not again.
     removed: VecDeque<Lost>,
     forced_out_before: ForcedOut,
     lost_at: Option<Instant>,
-    /// Its cursor, until it reads.
-    cursor: Option<StoredCursor>,
+    /// What its cursor has, so that nobody waits for a disk who asks.
+    pub(crate) orders: Orders,
+    pub(crate) cursor: Arc<Mutex<StoredCursor>>,
+    /// Whether it reads.
+    is_reading: bool,
 }
 
 impl Log {
@@ -191,18 +159,40 @@ impl Log {
     }
 
     fn lags(&self) -> Vec<Lag> {
-        let lag = |Reading { name, position, forced_out, forced_out_before, lost_at, .. }: &Reading| {
-            let forced_out = forced_out.since(forced_out_before);
-            let lost = lost_at.map(|at| at.elapsed());
-            let mut lag = Lag { reader: name, segments: 0, octets: 0, age: Duration::ZERO, forced_out, lost };
-            for kept in self.after(*position).filter_map(|segment| self.segments.get(segment)) {
-                lag.segments += 1;
-                lag.octets += kept.octets;
-                lag.age = lag.age.max(kept.since.elapsed());
+        let lag = |Reading { name, position, forced_out, forced_out_before, lost_at, orders, .. }: &Reading| {
+            let unread = self.unread(*position, None);
+            let ages = self.after(*position).filter_map(|segment| self.segments.get(segment));
+            Lag {
+                reader: name,
+                flushes: unread.flushes,
+                segments: unread.segments,
+                octets: unread.octets,
+                age: ages.map(|kept| kept.since.elapsed()).max().unwrap_or_default(),
+                forced_out: forced_out.since(forced_out_before),
+                lost: lost_at.map(|at| at.elapsed()),
+                paused: orders.paused,
+                is_skipping: orders.skip_to.is_some(),
             }
-            lag
         };
         self.readers.iter().map(lag).collect()
+    }
+
+    /// How much is after a position, up to another one.
+    pub(crate) fn unread(&self, after: Option<Position>, until: Option<Position>) -> Unread {
+        let (mut unread, mut last) = (Unread::default(), None);
+        let is_before = |segment: &&SegmentName| until.is_none_or(|until| Position::from(**segment) <= until);
+        for segment in self.after(after).take_while(is_before) {
+            let position = Position::from(*segment);
+            unread.flushes += u64::from(last.replace(position) != Some(position));
+            unread.segments += 1;
+            unread.octets += self.segments.get(segment).map_or(0, |kept| kept.octets);
+        }
+        unread
+    }
+
+    /// The newest flush.
+    pub(crate) fn last(&self) -> Option<Position> {
+        self.segments.keys().next_back().copied().map(Position::from)
     }
 
     /// The segments after a position.
@@ -212,7 +202,7 @@ impl Log {
         self.segments.range((after, Bound::Unbounded)).map(|(segment, _)| segment)
     }
 
-    fn reading(&mut self, name: &str) -> Option<&mut Reading> {
+    pub(crate) fn reading(&mut self, name: &str) -> Option<&mut Reading> {
         self.readers.iter_mut().find(|reader| reader.name == name)
     }
 
@@ -266,11 +256,11 @@ impl Journal {
         for name in readers {
             let mut cursor = found.remove(*name).unwrap_or_else(|| StoredCursor::new(name));
             if let Some(last) = last.clone().filter(|_| cursor.get().is_none()) {
-                cursor.set(Cursor { forced_out: ForcedOut::default(), ..last });
+                cursor.set(Cursor { forced_out: ForcedOut::default(), orders: Orders::default(), ..last });
             }
             // What was found may not be durable yet, and nothing that it has read may be removed before.
             let position = self.store(name, &mut cursor).then(|| cursor.get()?.position).flatten();
-            let forced_out = cursor.get().map(|cursor| cursor.forced_out).unwrap_or_default();
+            let (forced_out, orders) = cursor.get().map(|it| (it.forced_out, it.orders)).unwrap_or_default();
             log.readers.push(Reading {
                 name,
                 position,
@@ -278,7 +268,9 @@ impl Journal {
                 removed: VecDeque::new(),
                 forced_out_before: forced_out,
                 lost_at: None,
-                cursor: Some(cursor),
+                orders,
+                cursor: Arc::new(Mutex::new(cursor)),
+                is_reading: false,
             });
         }
         log.leaving.extend(found.into_values().flat_map(StoredCursor::into_files));
@@ -327,9 +319,10 @@ impl Journal {
     /// To be called at a start, when everything durable is released.
     pub fn begin_readers(&self, announced: impl Fn() -> BTreeMap<IpAddr, Vec<u8>>) {
         for reader in &mut locked(&self.log).readers {
-            if let Some(cursor) = reader.cursor.as_mut().filter(|cursor| cursor.get().is_none()) {
+            let mut cursor = locked(&reader.cursor);
+            if cursor.get().is_none() {
                 cursor.set(Cursor { announced: announced(), ..Cursor::default() });
-                self.store(reader.name, cursor);
+                self.store(reader.name, &mut cursor);
             }
         }
     }
@@ -338,7 +331,11 @@ impl Journal {
     /// already.
     #[must_use]
     pub fn log_reader(self: &Arc<Self>, name: &'static str) -> Option<LogReader> {
-        let cursor = locked(&self.log).reading(name)?.cursor.take()?;
+        let mut log = locked(&self.log);
+        let reading = log.reading(name).filter(|reading| !reading.is_reading)?;
+        reading.is_reading = true;
+        let cursor = Arc::clone(&reading.cursor);
+        drop(log);
         Some(LogReader::new(Arc::clone(self), name, cursor))
     }
 
@@ -431,6 +428,7 @@ impl Journal {
     pub(crate) fn moved(&self, name: &str, position: Option<Position>) {
         if let Some(reading) = locked(&self.log).reading(name) {
             reading.position = position;
+            reading.orders.skip_to = reading.orders.skip_to.filter(|skip_to| position < Some(*skip_to));
             reading.removed.retain(|lost| Some(lost.last) > position);
         }
         self.tidy_log();
@@ -454,13 +452,13 @@ impl Journal {
         octets > log.limit_bytes / 2
     }
 
-    /// A flush in the log that a reader leaves out, because the disk cannot read it.
-    pub(crate) fn unreadable(&self, flush: Position) -> Lost {
+    /// A flush as the log has it.
+    pub(crate) fn of_flush(&self, flush: Position) -> Lost {
         let log = locked(&self.log);
         let of_flush = log.segments.iter().filter(|(segment, _)| Position::from(**segment) == flush);
         let (segments, octets) =
             of_flush.fold((0, 0), |(segments, octets), (_, kept)| (segments + 1, octets + kept.octets));
-        Lost { first: flush, last: flush, segments, octets, unreadable: segments }
+        Lost { first: flush, last: flush, segments, octets, unreadable: 0 }
     }
 
     /// What a reader has lost.

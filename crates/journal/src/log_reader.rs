@@ -7,13 +7,15 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use flow::{Exporter, Timestamp};
 
 use crate::Journal;
-use crate::cursor::{Cursor, StoredCursor};
-use crate::log::{ForcedOut, Lost, Position};
+use crate::cursor::{Cursor, Orders, StoredCursor};
+use crate::lock::locked;
+use crate::log::Position;
+use crate::lost::{ForcedOut, Lost};
 use crate::reader::{Identity, ReadCounts, Reader, Unreadable};
 use crate::segment::Entry;
 
@@ -24,7 +26,9 @@ pub type Waiting = (Exporter, Timestamp, Vec<u8>);
 pub struct LogReader {
     journal: Arc<Journal>,
     name: &'static str,
-    cursor: StoredCursor,
+    cursor: Arc<Mutex<StoredCursor>>,
+    /// How often the cursor was reset when this reader last went back to it.
+    resets: u64,
     /// The last flush that was read to its end.
     read: Option<Position>,
     open: Option<(Position, Reader)>,
@@ -39,10 +43,10 @@ pub struct LogReader {
 }
 
 impl LogReader {
-    pub(crate) fn new(journal: Arc<Journal>, name: &'static str, cursor: StoredCursor) -> Self {
+    pub(crate) fn new(journal: Arc<Journal>, name: &'static str, cursor: Arc<Mutex<StoredCursor>>) -> Self {
         let (returned, unreadable) = (HashSet::new(), BTreeMap::new());
         let (read, open, lost) = (None, None, None);
-        let mut reader = Self { journal, name, cursor, read, open, returned, unreadable, lost, segments: 0 };
+        let mut reader = Self { journal, name, cursor, resets: 0, read, open, returned, unreadable, lost, segments: 0 };
         reader.rewind();
         reader
     }
@@ -54,18 +58,47 @@ impl LogReader {
     }
 
     /// What exporters had announced at the cursor.
-    pub fn announced(&self) -> impl Iterator<Item = (IpAddr, &[u8])> {
-        let announced = self.cursor.get().into_iter().flat_map(|cursor| &cursor.announced);
-        announced.map(|(exporter, announced)| (*exporter, announced.as_slice()))
+    #[must_use]
+    pub fn announced(&self) -> BTreeMap<IpAddr, Vec<u8>> {
+        locked(&self.cursor).get().map(|cursor| cursor.announced.clone()).unwrap_or_default()
     }
 
     /// The data that it had queued for a template at the cursor, each set as a message: its exporter, its time of receipt.
-    pub fn waiting(&self) -> impl Iterator<Item = Waiting> {
+    #[must_use]
+    pub fn waiting(&self) -> Vec<Waiting> {
+        let cursor = locked(&self.cursor);
         let known =
-            self.cursor.get().into_iter().flat_map(|cursor| &cursor.known).filter(|(_, message)| !message.is_empty());
-        known.map(|((exporter, received), message)| {
+            cursor.get().into_iter().flat_map(|cursor| &cursor.known).filter(|(_, message)| !message.is_empty());
+        let waiting = known.map(|((exporter, received), message)| {
             (Exporter::udp(exporter.ip(), exporter.port()), *received, message.clone())
-        })
+        });
+        waiting.collect()
+    }
+
+    /// Whether it is paused: then it is not to read.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.journal.orders(self.name).paused.is_some()
+    }
+
+    /// Whether what exporters have announced is all that is wanted of the next flush, after the open one.
+    #[must_use]
+    pub fn skips_next(&self) -> bool {
+        let Some(skip_to) = self.journal.orders(self.name).skip_to else { return false };
+        let read = self.open.as_ref().map_or(self.read, |(open, _)| Some(*open));
+        self.journal.log_after(read).first().is_some_and(|next| Position::from(*next) <= skip_to)
+    }
+
+    /// Whether the cursor was reset since this reader last went back to it: then it has to [rewind](Self::rewind).
+    #[must_use]
+    pub fn is_reset(&self) -> bool {
+        locked(&self.cursor).resets() != self.resets
+    }
+
+    /// The open flush, as the log has it.
+    #[must_use]
+    pub fn open_flush(&self) -> Option<Lost> {
+        self.open.as_ref().map(|(flush, _)| self.journal.of_flush(*flush))
     }
 
     /// What it has lost because the log exceeded its limit.
@@ -95,7 +128,8 @@ impl LogReader {
 
     /// Leaves out a flush that the disk cannot read from now on. To be called after [`rewind`](Self::rewind).
     pub fn leave_out(&mut self, flush: Position) {
-        self.unreadable.insert(flush, self.journal.unreadable(flush));
+        let lost = self.journal.of_flush(flush);
+        self.unreadable.insert(flush, Lost { unreadable: lost.segments, ..lost });
     }
 
     /// Opens the next flush in the log; `None` while there is none. Skips the unread rest of the previous one.
@@ -169,8 +203,8 @@ impl LogReader {
     /// announced since the cursor; nothing removes an exporter. `waiting` are the data that the reader has queued for a template.
     ///
     /// # Errors
-    /// If the disk refuses. The cursor may have moved on the disk or not. It can be tried again, with what was announced
-    /// since.
+    /// If the disk refuses, or if the cursor was [reset](Self::is_reset), and then it stays where it is. Else it may have moved on
+    /// the disk or not; it can be tried again, with what was announced since.
     pub fn commit(&mut self, announced: Vec<(IpAddr, Vec<u8>)>, waiting: Vec<Waiting>) -> io::Result<()> {
         self.close();
         let identity = |exporter: Exporter| SocketAddr::new(exporter.address, exporter.port);
@@ -190,9 +224,15 @@ impl LogReader {
             forced_out: self.forced_out(),
             known: more,
             announced: announced.into_iter().collect(),
+            orders: Orders::default(),
         };
         let sync_names = || self.journal.sync_names(self.name, self.read);
-        self.cursor.advance(self.journal.disk.as_ref(), &changed, sync_names)?;
+        // Held until the log knows it: nobody sets the cursor to another place between.
+        let mut cursor = locked(&self.cursor);
+        if cursor.resets() != self.resets {
+            return Err(io::Error::other("the reader was set to another place of the log"));
+        }
+        cursor.advance(self.journal.disk.as_ref(), changed, sync_names)?;
         self.unreadable.retain(|flush, _| Some(*flush) > self.read);
         self.journal.moved(self.name, self.read);
         Ok(())
@@ -203,7 +243,9 @@ impl LogReader {
     pub fn rewind(&mut self) {
         (self.open, self.lost) = (None, None);
         self.returned.clear();
-        if let Some(Cursor { position, known, .. }) = self.cursor.get() {
+        let cursor = locked(&self.cursor);
+        self.resets = cursor.resets();
+        if let Some(Cursor { position, known, .. }) = cursor.get() {
             self.read = *position;
             self.returned.extend(known.iter().map(|(identity, _)| identity));
         }

@@ -1,5 +1,6 @@
 mod damage;
 mod log;
+mod orders;
 
 use std::fs;
 use std::net::SocketAddr;

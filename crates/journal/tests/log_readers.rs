@@ -144,7 +144,7 @@ fn run(seed: u64) {
             reader.rewind();
             disk.spare(false);
             at = rest.first().map_or(written, |next| next - 1);
-            announced = reader.announced().map(|(exporter, octets)| (exporter, octets.to_owned())).collect();
+            announced = reader.announced();
             assert_eq!(rest, (at + 1..=written).collect::<Vec<_>>(), "seed {seed}");
             assert!(counted.iter().all(|flush| *flush > at), "seed {seed}: {counted:?}, and the cursor is at {at}");
             // Without the octets, which are many.

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::*;
 
 /// A journal whose log is kept for these readers.
-fn kept_for(folder: &Path, readers: &[&'static str], limit_bytes: u64) -> Arc<Journal> {
+pub(super) fn kept_for(folder: &Path, readers: &[&'static str], limit_bytes: u64) -> Arc<Journal> {
     let journal = journal(folder, SETTINGS);
     journal.keep_for(readers, limit_bytes).unwrap();
     journal.begin_readers(BTreeMap::new);
@@ -14,7 +14,7 @@ fn kept_for(folder: &Path, readers: &[&'static str], limit_bytes: u64) -> Arc<Jo
 }
 
 /// Writes a flush with these payloads, which becomes durable.
-fn flushed(journal: &Journal, writer: &mut Writer, sequence: u64, payloads: &[&str]) {
+pub(super) fn flushed(journal: &Journal, writer: &mut Writer, sequence: u64, payloads: &[&str]) {
     for (second, payload) in (sequence * 10..).zip(payloads) {
         take(writer, second, payload);
     }
@@ -23,7 +23,7 @@ fn flushed(journal: &Journal, writer: &mut Writer, sequence: u64, payloads: &[&s
 }
 
 /// The payloads of the next flushes, with a space between, and a bar between flushes.
-fn read(reader: &mut LogReader) -> String {
+pub(super) fn read(reader: &mut LogReader) -> String {
     let mut flushes = Vec::new();
     while reader.next_flush().unwrap().is_some() {
         let mut payloads = Vec::new();
@@ -98,7 +98,7 @@ fn a_restarted_reader_continues_at_its_cursor_with_what_was_announced_there() {
     let journal = kept_for(folder.path(), &["archive"], 1 << 20);
     assert_eq!(journal.newest(), [up_to(1, 2)]);
     let mut reader = journal.log_reader("archive").unwrap();
-    assert_eq!(reader.announced().collect::<Vec<_>>(), [(exporter, b"template".as_slice())]);
+    assert_eq!(reader.announced(), [(exporter, b"template".to_vec())].into());
     assert_eq!(read(&mut reader), "b");
 }
 
@@ -120,7 +120,7 @@ fn a_reader_that_is_added_later_starts_where_the_last_one_is() {
         journal.keep_for(&["kafka", "archive"], 1 << 20).unwrap();
         journal.begin_readers(|| [(exporter, b"new".to_vec())].into());
         let mut kafka = journal.log_reader("kafka").unwrap();
-        assert_eq!(kafka.announced().collect::<Vec<_>>(), [(exporter, b"old".as_slice())]);
+        assert_eq!(kafka.announced(), [(exporter, b"old".to_vec())].into());
         assert_eq!(read(&mut kafka), "b");
     }
     // Without readers, the next start removes the log.
@@ -133,7 +133,7 @@ fn a_reader_that_is_added_later_starts_where_the_last_one_is() {
     drop(journal);
     let journal = kept_for(folder.path(), &["archive"], 1 << 20);
     let archive = journal.log_reader("archive").unwrap();
-    assert_eq!(archive.announced().collect::<Vec<_>>(), [(exporter, b"new".as_slice())]);
+    assert_eq!(archive.announced(), [(exporter, b"new".to_vec())].into());
 }
 
 #[test]
@@ -268,9 +268,9 @@ fn carried_data_are_read_once_by_a_reader_that_runs_on_and_by_one_that_starts() 
     drop((starts, ahead));
     let journal = kept_for(folder.path(), &["starts", "ahead"], 1 << 20);
     let [mut starts, mut ahead] = ["starts", "ahead"].map(|name| journal.log_reader(name).unwrap());
-    let queued = starts.waiting().collect::<Vec<_>>();
+    let queued = starts.waiting();
     assert!(queued.len() == 2 && two_sets.iter().all(|set| queued.contains(set)), "{queued:?}");
-    assert_eq!((read(&mut starts), ahead.waiting().count(), read(&mut ahead)), ("2|3".to_owned(), 0, "2|3".to_owned()));
+    assert_eq!((read(&mut starts), ahead.waiting().len(), read(&mut ahead)), ("2|3".to_owned(), 0, "2|3".to_owned()));
 }
 
 #[test]
