@@ -54,10 +54,12 @@ pub enum Reason {
     Unreadable,
     /// The log has not all datagrams: it could not be written, or is damaged.
     Damaged,
+    /// The operator has ordered the archive to skip it.
+    Skipped,
 }
 
 impl Reason {
-    const ALL: [Self; 3] = [Self::LogFull, Self::Unreadable, Self::Damaged];
+    const ALL: [Self; 4] = [Self::LogFull, Self::Unreadable, Self::Damaged, Self::Skipped];
 
     /// Its word in the file and in answers.
     #[must_use]
@@ -66,6 +68,7 @@ impl Reason {
             Self::LogFull => "log_full",
             Self::Unreadable => "unreadable",
             Self::Damaged => "damaged",
+            Self::Skipped => "skipped",
         }
     }
 }

@@ -13,7 +13,7 @@ use pipeline::Logged;
 use crate::flusher::{FIRST_PAUSE, LONGEST_PAUSE};
 use crate::give_way::{Step, give_way};
 use crate::lock::locked;
-use crate::log_records::{LogRecords, Part, ReadFlush};
+use crate::log_records::{LogRecords, LostFlushes, Part, ReadFlush};
 use crate::pulse::Pulse;
 use crate::start::join;
 use crate::stop_error::StopError;
@@ -46,7 +46,16 @@ pub trait LogConsumer: Send {
         Ok(false)
     }
 
-    /// Forgets what was taken and is not durable: it comes again, exactly the same.
+    /// Flushes are left out, because the operator has ordered it. Everything taken before them is durable.
+    ///
+    /// # Errors
+    /// If that cannot be noted. Then it comes again.
+    fn skip(&mut self, _skipped: &LostFlushes) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Forgets what was taken and is not durable: it comes again, exactly the same; or, because the operator has ordered it, what
+    /// comes now was taken and durable before.
     fn rewind(&mut self);
 }
 
@@ -56,6 +65,9 @@ const LAST_FLUSHES: usize = 2;
 
 /// A flush that the disk could not read after this many tries, in half a minute, is left out.
 const MOST_TRIES: u32 = 10;
+
+/// After this many flushes that were skipped, the cursor moves.
+const MOST_SKIPPED: u64 = 1000;
 
 /// The records that a reader takes before it looks whether it has to stop: less than a millisecond's work, unless a file ends
 /// with them.
@@ -127,6 +139,10 @@ pub(crate) struct ReaderThread {
     is_durable: bool,
     /// How long it waits after an error.
     pause: Option<Duration>,
+    /// Whether the operator has paused it, and it has noticed.
+    is_resting: bool,
+    /// What was skipped since the cursor, and how many flushes of that were read.
+    skipped: Option<(LostFlushes, u64)>,
     unreadable: Option<UnreadableFlush>,
 }
 
@@ -158,7 +174,19 @@ impl ReaderThread {
         stop: Arc<Stopping>,
         pulse: Pulse,
     ) -> Self {
-        Self { name, records, consumer, stop, pulse, is_ahead: false, is_durable: false, pause: None, unreadable: None }
+        Self {
+            name,
+            records,
+            consumer,
+            stop,
+            pulse,
+            is_ahead: false,
+            is_durable: false,
+            pause: None,
+            is_resting: false,
+            skipped: None,
+            unreadable: None,
+        }
     }
 
     /// Reads until the collector stops, and gives way to the threads that count.
@@ -172,6 +200,15 @@ impl ReaderThread {
             return Step::End;
         }
         self.pulse.beat();
+        if self.records.is_reset() {
+            self.pause = None;
+            self.go_back();
+        }
+        if self.is_paused() {
+            self.rest();
+            return Step::Idle;
+        }
+        self.is_resting = false;
         match self.read() {
             Ok(Taken::Part | Taken::Flush) => Step::Busy,
             Ok(Taken::Nothing) => {
@@ -188,6 +225,47 @@ impl ReaderThread {
                 Step::Idle
             }
         }
+    }
+
+    /// Whether the operator has paused it, and it has finished the flush that it was reading, and what it has to skip.
+    fn is_paused(&self) -> bool {
+        self.records.is_paused() && !self.records.is_within_flush() && !self.records.skips_next()
+    }
+
+    /// Makes durable what it has taken, once, and waits.
+    fn rest(&mut self) {
+        if !std::mem::replace(&mut self.is_resting, true) {
+            // What is not durable is taken again when it reads on.
+            if !self.is_ahead || self.end_taken().and_then(|()| self.commit()).is_err() || self.is_ahead {
+                self.go_back();
+            }
+            self.pause = None;
+            self.records.status().reader_continues(self.name);
+            tracing::info!(reader = self.name, "the reader of the log is paused");
+        }
+        self.stop.wait(journal::TICK);
+    }
+
+    /// Goes back to the cursor.
+    fn go_back(&mut self) {
+        self.records.rewind();
+        self.consumer.rewind();
+        self.skipped = None;
+        (self.is_ahead, self.is_durable) = (false, false);
+    }
+
+    /// Makes durable what it has taken, or notes what it has skipped.
+    fn end_taken(&mut self) -> io::Result<()> {
+        self.is_durable = match self.skipped.take() {
+            Some((skipped, flushes)) => {
+                self.consumer.skip(&skipped)?;
+                let (reader, bytes) = (self.name, skipped.flushes.octets);
+                tracing::warn!(reader, flushes, bytes, "skipped flushes of the log, as ordered");
+                true
+            }
+            None => self.consumer.finish()?,
+        };
+        Ok(())
     }
 
     /// Takes the last flushes. The next start continues at the cursor.
@@ -213,7 +291,8 @@ impl ReaderThread {
 
     /// Takes the rest of the flush that it reads, and the last ones.
     fn finish(&mut self) -> io::Result<()> {
-        let mut left = LAST_FLUSHES + usize::from(self.records.is_within_flush());
+        let last = if self.records.is_paused() { 0 } else { LAST_FLUSHES };
+        let mut left = last + usize::from(self.records.is_within_flush());
         while left > 0 {
             self.pulse.beat();
             match self.read()? {
@@ -222,7 +301,7 @@ impl ReaderThread {
                 Taken::Nothing => break,
             }
         }
-        self.is_durable = self.consumer.finish()?;
+        self.end_taken()?;
         self.commit()
     }
 
@@ -230,11 +309,7 @@ impl ReaderThread {
     fn read(&mut self) -> io::Result<Taken> {
         // Before anything else is taken: what is durable must not come again.
         self.commit()?;
-        let taken = self.take().inspect_err(|_| {
-            self.records.rewind();
-            self.consumer.rewind();
-            (self.is_ahead, self.is_durable) = (false, false);
-        })?;
+        let taken = self.take().inspect_err(|_| self.go_back())?;
         self.commit()?;
         Ok(taken)
     }
@@ -246,7 +321,7 @@ impl ReaderThread {
         {
             if self.is_ahead {
                 // What comes before it is not to be read again with each try.
-                self.is_durable = self.consumer.finish()?;
+                self.end_taken()?;
                 return Ok(Taken::Flush);
             }
             if tries >= MOST_TRIES {
@@ -257,8 +332,17 @@ impl ReaderThread {
                 self.unreadable = None;
             }
         }
+        let skips = !self.records.is_within_flush() && self.records.skips_next();
+        if skips && self.is_ahead && self.skipped.is_none() {
+            // What cannot become durable is skipped too.
+            self.end_taken()?;
+            if !self.is_durable {
+                self.go_back();
+            }
+            return Ok(Taken::Flush);
+        }
         let Self { records, consumer, .. } = self;
-        let read = records.read_part(RECORDS_OF_A_PART, &mut |flush, record| consumer.take(flush, record));
+        let read = records.read_part(RECORDS_OF_A_PART, skips, &mut |flush, record| consumer.take(flush, record));
         let part = read.map_err(|unreadable| {
             self.note(&unreadable);
             io::Error::other(unreadable)
@@ -269,6 +353,19 @@ impl ReaderThread {
                 self.is_ahead = true;
                 self.unreadable = self.unreadable.filter(|unreadable| unreadable.found_at > read.position);
                 self.is_durable = self.consumer.end_flush(&read)?;
+                Ok(Taken::Flush)
+            }
+            Some(Part::Skipped(more)) => {
+                self.is_ahead = true;
+                self.unreadable = self.unreadable.filter(|unreadable| unreadable.found_at > more.flushes.last);
+                let (skipped, flushes) = match self.skipped {
+                    Some((skipped, flushes)) => (skipped.and(more), flushes + 1),
+                    None => (more, 1),
+                };
+                self.skipped = Some((skipped, flushes));
+                if flushes >= MOST_SKIPPED || !self.records.skips_next() {
+                    self.end_taken()?;
+                }
                 Ok(Taken::Flush)
             }
             None => {
@@ -288,7 +385,11 @@ impl ReaderThread {
     /// Moves the cursor, if it is behind what is durable.
     fn commit(&mut self) -> io::Result<()> {
         if self.is_ahead && self.is_durable {
-            self.records.commit()?;
+            match self.records.commit() {
+                // The next step goes back.
+                Err(_) if self.records.is_reset() => return Ok(()),
+                committed => committed?,
+            }
             self.records.status().reader_continues(self.name);
             (self.is_ahead, self.is_durable) = (false, false);
         }

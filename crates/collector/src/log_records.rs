@@ -8,7 +8,7 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use flow::{Exporter, Timestamp};
+use flow::{Exporter, FlushNumber, Timestamp, WriterId};
 use journal::{Damaged, EntryKind, ForcedOut, Journal, LogReader, Lost, Position, ReadCounts, Unreadable, Waiting};
 use pipeline::{Again, Booked, Decoder, Logged, Rules};
 use wire::{Datagram, Session};
@@ -55,6 +55,8 @@ pub struct LogRecords {
 #[derive(Clone, Copy, Debug)]
 struct OpenFlush {
     position: Position,
+    /// Whether its records are not shown.
+    is_skipped: bool,
     records: u64,
     /// When its first and its last datagram were received.
     oldest: Option<Timestamp>,
@@ -68,6 +70,8 @@ pub(crate) enum Part {
     More,
     /// The last one.
     Last(ReadFlush),
+    /// The last one of a flush of which nothing was shown.
+    Skipped(LostFlushes),
 }
 
 /// What was read of a flush.
@@ -104,6 +108,13 @@ pub struct LostFlushes {
     pub until: Timestamp,
 }
 
+impl LostFlushes {
+    /// These flushes and later ones.
+    pub(crate) fn and(self, later: Self) -> Self {
+        Self { flushes: self.flushes.and(later.flushes), after: self.after, until: later.until }
+    }
+}
+
 /// What a reader has read since the start, as far as its cursor is past it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReaderCounts {
@@ -113,6 +124,10 @@ pub struct ReaderCounts {
     pub records: u64,
     /// Records that were counted and could not be shown.
     pub missing: u64,
+    /// Flushes that were skipped, because the operator has ordered it.
+    pub skipped_flushes: u64,
+    /// The octets of their segments.
+    pub skipped_octets: u64,
     /// Of the flushes that are in the log completely: records that the shards have shown, and those that the reader has.
     pub compared: (u64, u64),
 }
@@ -122,9 +137,22 @@ impl ReaderCounts {
         self.flushes += other.flushes;
         self.records += other.records;
         self.missing += other.missing;
+        self.skipped_flushes += other.skipped_flushes;
+        self.skipped_octets += other.skipped_octets;
         self.compared.0 += other.compared.0;
         self.compared.1 += other.compared.1;
     }
+}
+
+/// A flush that is not in the log any more.
+const NOTHING: Lost = {
+    let position = Position { flush: FlushNumber { epoch: 0, sequence: 0 }, writer: WriterId(0) };
+    Lost { first: position, last: position, segments: 0, octets: 0, unreadable: 0 }
+};
+
+/// The number of a run is about when it began, in seconds.
+fn began(position: Position) -> Timestamp {
+    Timestamp::from_seconds(position.flush.epoch.into())
 }
 
 /// Gives the readers of the log that have no cursor yet one at which they know what exporters have announced so far. To be
@@ -171,12 +199,12 @@ impl LogRecords {
         self.log.rewind();
         self.decoder = Decoder::new(self.rules.session);
         for (exporter, announced) in self.log.announced() {
-            if !self.decoder.learn(exporter, announced) {
+            if !self.decoder.learn(exporter, &announced) {
                 tracing::warn!(reader = self.log.name(), %exporter, "the templates at the cursor are damaged");
             }
         }
         (self.is_sound, self.lacking, self.balanced) = (false, 0, 0);
-        self.queued = self.log.waiting().collect();
+        self.queued = self.log.waiting();
         self.open = None;
         self.forgotten.clear();
         self.newest = self.newest_at_cursor;
@@ -186,6 +214,21 @@ impl LogRecords {
     /// The flush that is read next, or again after an error.
     pub(crate) fn next(&self) -> Option<Position> {
         self.log.next()
+    }
+
+    /// Whether the operator has paused the reader.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.log.is_paused()
+    }
+
+    /// Whether the operator has ordered to skip the next flush.
+    pub(crate) fn skips_next(&self) -> bool {
+        self.log.skips_next()
+    }
+
+    /// Whether the operator has set the reader to another place: then [`rewind`](Self::rewind).
+    pub(crate) fn is_reset(&self) -> bool {
+        self.log.is_reset()
     }
 
     /// Leaves out a flush that the disk cannot read.
@@ -204,43 +247,53 @@ impl LogRecords {
     /// If a segment cannot be read: then [`rewind`](Self::rewind).
     pub fn read_flush(&mut self, show: &mut dyn FnMut(Position, &Logged<'_>)) -> Result<Option<ReadFlush>, Unreadable> {
         loop {
-            match self.read_part(u64::MAX, show)? {
-                Some(Part::More) => {}
+            match self.read_part(u64::MAX, false, show)? {
+                Some(Part::More | Part::Skipped(_)) => {}
                 Some(Part::Last(read)) => return Ok(Some(read)),
                 None => return Ok(None),
             }
         }
     }
 
-    /// Shows about this many records of the present flush, or of the next one; `None` while there is none.
+    /// Shows about this many records of the present flush, or of the next one, unless it `skips` that; `None` while there is none.
     ///
     /// # Errors
     /// If a segment cannot be read: then [`rewind`](Self::rewind).
     pub(crate) fn read_part(
         &mut self,
         about: u64,
+        skips: bool,
         show: &mut dyn FnMut(Position, &Logged<'_>),
     ) -> Result<Option<Part>, Unreadable> {
         let open = match self.open.take() {
             Some(open) => Some(open),
-            None => self.open_flush(show)?,
+            None => self.open_flush(skips, show)?,
         };
         let Some(mut open) = open else { return Ok(None) };
         let end = open.records.saturating_add(about);
         while open.records < end {
             if !self.log.advance()? {
-                return Ok(Some(Part::Last(self.end_flush(open))));
+                let last = if open.is_skipped { self.skip_flush(open) } else { Part::Last(self.end_flush(open)) };
+                return Ok(Some(last));
             }
             open.newest = open.newest.max(self.log.current().map(|found| found.received));
             open.oldest = open.oldest.or(open.newest);
-            open.records += self.decode(&mut |record| show(open.position, record));
+            open.records += self.decode(&mut |record| {
+                if !open.is_skipped {
+                    show(open.position, record);
+                }
+            });
         }
         self.open = Some(open);
         Ok(Some(Part::More))
     }
 
     /// Begins with the next flush, and shows what was queued at the cursor.
-    fn open_flush(&mut self, show: &mut dyn FnMut(Position, &Logged<'_>)) -> Result<Option<OpenFlush>, Unreadable> {
+    fn open_flush(
+        &mut self,
+        is_skipped: bool,
+        show: &mut dyn FnMut(Position, &Logged<'_>),
+    ) -> Result<Option<OpenFlush>, Unreadable> {
         let Some(position) = self.log.next_flush()? else { return Ok(None) };
         for exporter in Notes::read(self.log.notes()).forgotten {
             self.decoder.forget(exporter);
@@ -248,11 +301,26 @@ impl LogRecords {
             self.forgotten.push(exporter);
         }
         self.terms.forget_old();
-        let records = self.queue(&mut |record| show(position, record));
-        Ok(Some(OpenFlush { position, records, oldest: None, newest: None }))
+        let records = self.queue(&mut |record| {
+            if !is_skipped {
+                show(position, record);
+            }
+        });
+        Ok(Some(OpenFlush { position, is_skipped, records, oldest: None, newest: None }))
     }
 
-    fn end_flush(&mut self, OpenFlush { position, records, oldest, newest }: OpenFlush) -> ReadFlush {
+    /// Ends a flush of which nothing was shown.
+    fn skip_flush(&mut self, OpenFlush { position, records, newest, .. }: OpenFlush) -> Part {
+        let flush = Lost { first: position, last: position, ..self.log.open_flush().unwrap_or(NOTHING) };
+        let flushes = self.log.lost().map_or(flush, |lost| lost.and(flush));
+        let after = self.newest.unwrap_or_else(|| began(flushes.first));
+        self.newest = self.newest.max(newest);
+        self.compare(position.flush.epoch, records);
+        self.counts.add(&ReaderCounts { skipped_flushes: 1, skipped_octets: flush.octets, ..ReaderCounts::default() });
+        Part::Skipped(LostFlushes { flushes, after, until: self.newest.unwrap_or(after) })
+    }
+
+    fn end_flush(&mut self, OpenFlush { position, records, oldest, newest, .. }: OpenFlush) -> ReadFlush {
         let lost = self.lost_before(oldest);
         let before = self.newest;
         self.newest = self.newest.max(newest);
@@ -266,9 +334,7 @@ impl LogRecords {
     /// What is missing before the first datagram of the flush that was read.
     fn lost_before(&self, first: Option<Timestamp>) -> Option<LostFlushes> {
         let flushes = self.log.lost()?;
-        // The number of a run is about when it began, in seconds.
-        let began = Timestamp::from_seconds(flushes.first.flush.epoch.into());
-        let after = self.newest.unwrap_or(began);
+        let after = self.newest.unwrap_or_else(|| began(flushes.first));
         Some(LostFlushes { flushes, after, until: first.unwrap_or(after).max(after) })
     }
 

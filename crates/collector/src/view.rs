@@ -422,9 +422,13 @@ fn readers(journal: &Journal, status: &status::Status) -> Vec<Reader> {
     let (read, errors) = (status.readers(), status.reader_errors());
     let reader = |lag: Lag| {
         let error = errors.get(lag.reader);
-        let ReaderCounts { records, missing, .. } = read.get(lag.reader).copied().unwrap_or_default();
+        let ReaderCounts { records, missing, skipped_flushes, skipped_octets, .. } =
+            read.get(lag.reader).copied().unwrap_or_default();
         Reader {
             name: lag.reader,
+            paused: lag.paused,
+            skipping: lag.is_skipping,
+            unread_flushes: lag.flushes,
             unread_segments: lag.segments,
             unread_bytes: lag.octets,
             unread_seconds: lag.age.as_secs(),
@@ -432,6 +436,8 @@ fn readers(journal: &Journal, status: &status::Status) -> Vec<Reader> {
             missing_records: missing,
             forced_out_segments: lag.forced_out.segments,
             forced_out_bytes: lag.forced_out.octets,
+            skipped_flushes,
+            skipped_bytes: skipped_octets,
             lost_seconds_ago: lag.lost.map(|lost| lost.as_secs()),
             failing_seconds: error.and_then(|error| error.failing_since).map(|since| since.elapsed().as_secs()),
             last_error: error.map(|error| error.text.clone()),

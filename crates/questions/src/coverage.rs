@@ -34,7 +34,7 @@ pub struct MissingFlows {
     pub from: String,
     /// and until this one.
     pub until: String,
-    /// Why: `log_full`, `unreadable` or `damaged`.
+    /// Why: `log_full`, `unreadable`, `damaged` or `skipped`.
     pub reason: String,
     /// How much is missing; absent for keys that are limited to senders.
     #[serde(flatten, default, skip_serializing_if = "Option::is_none")]

@@ -160,9 +160,17 @@ pub struct Ledger {
 pub struct Reader {
     /// Its name.
     pub name: &'static str,
-    /// Segments in the log that it has not finished.
+    /// Since when it is paused, RFC 3339; null if it is not.
+    #[serde(serialize_with = "json::optional_text")]
+    #[schema(value_type = Option<String>)]
+    pub paused: Option<Timestamp>,
+    /// Whether it has been ordered to skip flushes, and has not done so yet.
+    pub skipping: bool,
+    /// Flushes in the log that it has not finished.
+    pub unread_flushes: u64,
+    /// Their segments.
     pub unread_segments: u64,
-    /// Their size.
+    /// The size of these.
     pub unread_bytes: u64,
     /// How long the oldest of them has been in the log, since the start at most.
     pub unread_seconds: u64,
@@ -174,6 +182,10 @@ pub struct Reader {
     pub forced_out_segments: u64,
     /// Their size.
     pub forced_out_bytes: u64,
+    /// Flushes that it has skipped because that was ordered, since the start.
+    pub skipped_flushes: u64,
+    /// The size of their segments.
+    pub skipped_bytes: u64,
     /// How long ago it lost the last of them; null if it has lost none.
     pub lost_seconds_ago: Option<u64>,
     /// For how long it has made nothing durable; null while it can.

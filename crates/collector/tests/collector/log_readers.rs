@@ -19,16 +19,18 @@ use testing::wait::DEADLINE;
 use super::templates::{SENDER, data, packet, send, template};
 use super::{counted, datagram, now, settings};
 
-const READER: &str = "test";
+pub(crate) const READER: &str = "test";
 
 /// What a consumer has made durable, how often it will fail before, and what is missing.
 #[derive(Debug, Default)]
-struct Target {
-    durable: Counters,
-    failures: u32,
-    lost: Vec<LostFlushes>,
+pub(crate) struct Target {
+    pub(crate) durable: Counters,
+    pub(crate) failures: u32,
+    pub(crate) lost: Vec<LostFlushes>,
+    /// What it was ordered to leave out.
+    pub(crate) skipped: Vec<LostFlushes>,
     /// The policy of the thread that took the first flush.
-    policy: Option<u32>,
+    pub(crate) policy: Option<u32>,
 }
 
 /// The policy by which the calling thread gets a processor: the 41st field of its stat file (proc(5)).
@@ -65,27 +67,45 @@ impl LogConsumer for Counting {
         Ok(true)
     }
 
+    fn skip(&mut self, skipped: &LostFlushes) -> io::Result<()> {
+        assert_eq!(self.taken, Counters::default());
+        self.target.lock().unwrap().skipped.push(*skipped);
+        Ok(())
+    }
+
     fn rewind(&mut self) {
         self.taken = Counters::default();
     }
 }
 
-async fn started(store: &Arc<Memory>, folder: &Path, epoch: u32, target: &Arc<Mutex<Target>>) -> Collector {
+pub(crate) async fn started(store: &Arc<Memory>, folder: &Path, epoch: u32, target: &Arc<Mutex<Target>>) -> Collector {
+    started_with(store, folder, epoch, &[(READER, target)]).await
+}
+
+/// A collector with these readers.
+pub(crate) async fn started_with(
+    store: &Arc<Memory>,
+    folder: &Path,
+    epoch: u32,
+    readers: &[(&'static str, &Arc<Mutex<Target>>)],
+) -> Collector {
     let writer = WriterState::new(WriterId(1), epoch, now());
     store.put_writer(&writer).await.unwrap();
     let disk = Box::new(Directory::open(folder).unwrap());
     let kept = journal::Settings { sync: Sync::Interval, limit_bytes: 1 << 20 };
     let journal = Journal::open(disk, writer.writer, kept).unwrap();
-    journal.keep_for(&[READER], 1 << 20).unwrap();
+    journal.keep_for(&readers.iter().map(|(name, _)| *name).collect::<Vec<_>>(), 1 << 20).unwrap();
     let shared: Arc<dyn Store> = Arc::<Memory>::clone(store);
     let settings = settings(&["127.0.0.1:0"]);
     let mut collector = start(settings, shared, None, Some(journal), writer, Arc::default(), None).await.unwrap();
-    let consumer = Counting { target: Arc::clone(target), ..Counting::default() };
-    collector.read_log(READER, Box::new(consumer)).unwrap();
+    for (name, target) in readers {
+        let consumer = Counting { target: Arc::clone(target), ..Counting::default() };
+        collector.read_log(name, Box::new(consumer)).unwrap();
+    }
     collector
 }
 
-async fn until(what: &str, is_so: impl Fn() -> bool) {
+pub(crate) async fn until(what: &str, is_so: impl Fn() -> bool) {
     let end = Instant::now() + DEADLINE;
     while !is_so() {
         assert!(Instant::now() < end, "{what}");
@@ -93,7 +113,7 @@ async fn until(what: &str, is_so: impl Fn() -> bool) {
     }
 }
 
-fn flows(target: &Mutex<Target>) -> u64 {
+pub(crate) fn flows(target: &Mutex<Target>) -> u64 {
     target.lock().unwrap().durable.flows
 }
 
@@ -182,7 +202,7 @@ async fn a_flush_that_the_disk_cannot_read_costs_no_other_and_is_reported_as_los
 }
 
 /// The segments of each flush in the log.
-fn in_log(folder: &Path) -> BTreeMap<u64, Vec<PathBuf>> {
+pub(crate) fn in_log(folder: &Path) -> BTreeMap<u64, Vec<PathBuf>> {
     let mut flushes: BTreeMap<u64, Vec<PathBuf>> = BTreeMap::new();
     for path in std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()) {
         let name = path.file_name().unwrap().to_str().unwrap();

@@ -39,6 +39,7 @@ mod listening;
 mod log_readers;
 mod lost_registrations;
 mod origins;
+mod reader_orders;
 mod recovery;
 mod remarks;
 mod templates;

@@ -87,19 +87,9 @@ impl Archiver {
 
     /// Notes beside the flows what is missing of them.
     fn note(&mut self, read: &ReadFlush) -> io::Result<()> {
-        if let Some(LostFlushes { flushes, after, until }) = read.lost {
-            let is_full = flushes.unreadable < flushes.segments;
-            self.note_missing(Missing {
-                from: after,
-                until,
-                writer: flushes.first.writer,
-                first: flushes.first.flush,
-                last: flushes.last.flush,
-                segments: flushes.segments,
-                octets: flushes.octets,
-                records: 0,
-                reason: if is_full { Reason::LogFull } else { Reason::Unreadable },
-            })?;
+        if let Some(lost) = &read.lost {
+            let is_full = lost.flushes.unreadable < lost.flushes.segments;
+            self.note_missing(whole_flushes(lost, if is_full { Reason::LogFull } else { Reason::Unreadable }))?;
         }
         let Position { writer, flush } = read.position;
         if read.missing > 0
@@ -193,6 +183,20 @@ impl Archiver {
     }
 }
 
+fn whole_flushes(LostFlushes { flushes, after, until }: &LostFlushes, reason: Reason) -> Missing {
+    Missing {
+        from: *after,
+        until: *until,
+        writer: flushes.first.writer,
+        first: flushes.first.flush,
+        last: flushes.last.flush,
+        segments: flushes.segments,
+        octets: flushes.octets,
+        records: 0,
+        reason,
+    }
+}
+
 fn minute(time: SystemTime) -> Minute {
     Minute::of(Timestamp::from(time))
 }
@@ -218,6 +222,10 @@ impl LogConsumer for Archiver {
     fn finish(&mut self) -> io::Result<bool> {
         let finished = self.writer.finish().map(|()| true);
         self.show(finished, true)
+    }
+
+    fn skip(&mut self, skipped: &LostFlushes) -> io::Result<()> {
+        self.note_missing(whole_flushes(skipped, Reason::Skipped))
     }
 
     fn rewind(&mut self) {
