@@ -131,6 +131,25 @@ test("a journal that cannot be written", async ({ page }) => {
   });
 });
 
+test("a reader of the log that is paused and resumed here", async ({ page }) => {
+  const collector = new Collector();
+  await withStatus(page, collector, async () => {
+    const readers = page.getByRole("region", { name: "Readers" });
+    const order = async (word: string, action: string) => {
+      await readers.getByRole("button", { name: word }).click();
+      await page.getByRole("dialog").getByRole("button", { name: action }).click();
+    };
+    await order("pause", "Pause");
+    await expect(readers).toContainText("paused since");
+    await expectState(page, "Log and readers", "bad");
+    await expect(check(page, "Log and readers")).toContainText("the reader `archive` is paused");
+    await send(collector, "--source", "127.0.0.1", "--prefix", PREFIX);
+    await expectState(page, "Ledgers", "good");
+    await order("resume", "Resume");
+    await expect(readers).toContainText("reads");
+  });
+});
+
 test("a limit that is reached", async ({ page }) => {
   const accepting = (limit: number) => ({
     tables: `[senders]\naccept = ["127.0.1.0/24"]\nacceptLimit = ${limit}\n[[networks.named]]\nprefix = "${PREFIX}"`,

@@ -13,6 +13,7 @@
 //! | `queues` | turns: how many requests of a key are worked on at a time |
 //! | `work_turns`, `background` | turns of processors: reads of the store and of the archive, large bodies and answers |
 //! | `flow_archive` | the archive that is asked, and questions to it |
+//! | `log_readers` | what can be ordered of the readers of the log |
 //! | `headers` | headers that every answer has |
 //! | `metrics` | the collector's view in Prometheus' text format |
 //! | `store_probe` | whether the store answers, asked once a second at most |
@@ -41,6 +42,7 @@ mod headers;
 mod interface_names;
 mod json;
 mod kept;
+mod log_readers;
 mod metrics;
 mod naming;
 mod now;
@@ -83,11 +85,13 @@ use view::View;
 pub use auth::{EmptyKey, Key, Keys, Role, Signatures, sign};
 pub use diagnosis::{Examine, ExaminedAnswers, Finding};
 pub use flow_archive::FlowArchive;
+pub use log_readers::{LogPart, OrderReaders, ReaderOrderError, ReaderPlace};
 pub use openapi::openapi;
 pub use server::{HEADER_LIMIT_BYTES, HEADER_TIMEOUT, MAX_CONNECTIONS, Offer, serve};
 
 use routes::{
-    billing, doctor, events, flows, health, index, networks, page, senders, series, session, stats, status, tap, top,
+    billing, doctor, events, flows, health, index, networks, page, readers, senders, series, session, stats, status,
+    tap, top,
 };
 
 /// The largest body of a request; enough for about 20,000 prefixes.
@@ -128,6 +132,8 @@ pub struct Api {
     collector: Option<(Arc<dyn View>, Taps)>,
     /// The flows that are kept; `None` where none are.
     flow_archive: Option<FlowArchive>,
+    /// Obeys orders to the readers of the log; `None` where nothing does.
+    log_readers: Option<Arc<dyn OrderReaders>>,
     /// Whether `/metrics` needs no credentials.
     open_metrics: bool,
     /// Whether they have what routers and networks are called.
@@ -163,6 +169,7 @@ impl Api {
             requests: Arc::default(),
             collector: None,
             flow_archive: None,
+            log_readers: None,
             open_metrics: true,
             named_metrics: false,
             web: false,
@@ -230,6 +237,12 @@ impl Api {
     #[must_use]
     pub fn answering_from(self, flow_archive: Option<FlowArchive>) -> Self {
         Self { flow_archive, ..self }
+    }
+
+    /// Also gives orders to the readers of the log.
+    #[must_use]
+    pub fn ordering(self, log_readers: Option<Arc<dyn OrderReaders>>) -> Self {
+        Self { log_readers, ..self }
     }
 
     /// Requires credentials for `/metrics` too.
@@ -309,6 +322,10 @@ impl Api {
             .route("/senders/{sender}", get(senders::show).put(senders::add).delete(senders::remove))
             .route("/networks", get(networks::list))
             .route("/networks/{address}/{length}", get(networks::show).put(networks::put).delete(networks::remove))
+            .route("/readers", get(readers::list))
+            .route("/readers/{reader}/pause", post(readers::pause))
+            .route("/readers/{reader}/resume", post(readers::resume))
+            .route("/readers/{reader}/reset", post(readers::reset))
             .route("/status", get(status::show))
             .route("/exporters", get(status::exporters))
             .route("/exporters/{sender}", get(status::exporter))

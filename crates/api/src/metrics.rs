@@ -219,7 +219,11 @@ impl Scrape {
         if self.status.readers.is_empty() {
             return Ok(());
         }
-        let series: [Series<Reader>; 8] = [
+        let series: [Series<Reader>; 12] = [
+            ("reader_unread_flushes", "Flushes that a reader has not read", MetricType::Gauge, |it| it.unread_flushes),
+            ("reader_paused", "Whether a reader is paused: 0 or 1", MetricType::Gauge, |it| {
+                u64::from(it.paused.is_some())
+            }),
             ("reader_unread_segments", "Segments that a reader has not read", MetricType::Gauge, |it| {
                 it.unread_segments
             }),
@@ -233,6 +237,12 @@ impl Scrape {
                 it.forced_out_segments
             }),
             ("reader_forced_out_bytes", "Bytes lost to a reader", MetricType::Counter, |it| it.forced_out_bytes),
+            ("reader_skipped_flushes", "Flushes that a reader was ordered to skip", MetricType::Counter, |it| {
+                it.skipped_flushes
+            }),
+            ("reader_skipped_bytes", "Bytes that a reader was ordered to skip", MetricType::Counter, |it| {
+                it.skipped_bytes
+            }),
             (
                 "reader_failing_seconds",
                 "Time since which a reader has made nothing durable; 0 if it can",

@@ -17,7 +17,7 @@ use utoipa::{Modify, OpenApi};
 use crate::error::Error;
 use crate::headers::policy_with_style;
 use crate::routes::{
-    billing, doctor, events, flows, health, index, networks, senders, series, session, stats, status, tap, top,
+    billing, doctor, events, flows, health, index, networks, readers, senders, series, session, stats, status, tap, top,
 };
 
 /// All routes.
@@ -29,7 +29,7 @@ use crate::routes::{
     paths(
         index::show, senders::list, senders::show, senders::add, senders::remove, networks::list,
         networks::show, networks::put, networks::remove, stats::show, top::show, series::show,
-        billing::show, stats::show_sum, top::show_sum, series::show_sum, billing::show_sum, flows::rows, flows::top, flows::series, status::show, status::exporters, status::exporter, status::unknown, doctor::show, tap::show, events::show, health::alive,
+        billing::show, stats::show_sum, top::show_sum, series::show_sum, billing::show_sum, flows::rows, flows::top, flows::series, readers::list, readers::pause, readers::resume, readers::reset, status::show, status::exporters, status::exporter, status::unknown, doctor::show, tap::show, events::show, health::alive,
         health::ready, health::metrics, session::nonce, session::log_in, session::show, session::log_out, session::ticket
     ),
     components(schemas(crate::error::Body)),

@@ -8,6 +8,7 @@ pub(crate) mod health;
 pub(crate) mod index;
 pub(crate) mod networks;
 pub(crate) mod page;
+pub(crate) mod readers;
 pub(crate) mod remarks;
 pub(crate) mod senders;
 pub(crate) mod series;
@@ -37,7 +38,7 @@ use crate::json::Quoted;
 pub(crate) async fn unknown_path(uri: Uri) -> Error {
     Error::NotFound(format!(
         "no such path: {}; the paths are /, /senders, /senders/<address>, /networks, /networks/<prefix>, /stats/<address>, /top/<address>, \
-         /series/<address>, /billing/<address>, /stats, /top, /series, /billing, /flows, /flows/top, /flows/series, /status, /exporters, /exporters/<address>, /unknown, /doctor, /tap, /events, /session, /openapi.json, \
+         /series/<address>, /billing/<address>, /stats, /top, /series, /billing, /flows, /flows/top, /flows/series, /readers, /readers/<reader>/pause, /readers/<reader>/resume, /readers/<reader>/reset, /status, /exporters, /exporters/<address>, /unknown, /doctor, /tap, /events, /session, /openapi.json, \
          /healthz, /readyz and /metrics",
         Quoted(uri.path())
     ))

@@ -77,6 +77,8 @@ pub(crate) enum Command {
     Senders(ask::senders::Arguments),
     /// List, add and remove your networks, with their names
     Networks(ask::networks::Arguments),
+    /// List the readers of the log (archive, Kafka), pause, resume and reset them
+    Readers(ask::readers::Arguments),
     /// Show totals of years, months, days, hours or minutes
     Stats(ask::stats::Arguments),
     /// Show the top addresses, ports, AS or protocols of a prefix
@@ -122,6 +124,7 @@ impl Command {
             Self::PackageFiles(arguments) => package_files::run(&arguments),
             Self::Senders(arguments) => ask::senders::run(&load(config)?.config, arguments),
             Self::Networks(arguments) => ask::networks::run(&load(config)?.config, arguments),
+            Self::Readers(arguments) => ask::readers::run(&load(config)?.config, arguments),
             Self::Stats(arguments) => ask::stats::run(&load(config)?.config, arguments),
             Self::Top(arguments) => ask::top::run(&load(config)?.config, arguments),
             Self::Series(arguments) => ask::series::run(&load(config)?.config, arguments),

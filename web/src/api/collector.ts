@@ -133,7 +133,23 @@ export interface Status {
   ledgers: Ledger[];
   /** Left out if nothing is forwarded. */
   forward?: ForwardTarget[];
-  readers: { name: string; unreadBytes: Count; unreadSeconds: number; missingRecords: Count }[];
+  readers: LogReader[];
+}
+
+/** A reader of the log. */
+export interface LogReader {
+  name: string;
+  /** Since when; null if it is not. */
+  paused: string | null;
+  skipping: boolean;
+  unreadFlushes: Count;
+  unreadBytes: Count;
+  unreadSeconds: number;
+  missingRecords: Count;
+  forcedOutBytes: Count;
+  skippedBytes: Count;
+  failingSeconds: number | null;
+  lastError: string | null;
 }
 
 export const exporters = (abort?: AbortSignal) => get<Exporter[]>("/exporters", abort);

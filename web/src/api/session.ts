@@ -55,3 +55,5 @@ function begin(who: Session): void {
 
 export const mayWrite = (): boolean => session.value?.role === "write" || session.value?.role === "admin";
 export const mayRemove = (): boolean => session.value?.role === "admin";
+/** Whether readers of the log obey this session: it needs a key for all senders. */
+export const mayOrderReaders = (): boolean => mayRemove() && session.value?.senders === null;

@@ -147,6 +147,7 @@ impl Key {
             Method::GET | Method::HEAD | Method::OPTIONS => Role::Read,
             Method::POST if is_stats(path) => Role::Read,
             _ if is_session(path) => Role::Read,
+            _ if path.starts_with("/readers/") => Role::Admin,
             Method::DELETE if removes_sender => Role::Admin,
             _ => Role::Write,
         };
@@ -308,7 +309,8 @@ mod tests {
                 may(&key, post.clone(), "/stats/10.0.0.1", false) && may(&key, post.clone(), "/stats", false),
                 may(&key, put.clone(), "/senders/10.0.0.1", false),
                 may(&key, delete.clone(), "/senders/10.0.0.1", false),
-                may(&key, delete.clone(), "/senders/10.0.0.1", true),
+                may(&key, delete.clone(), "/senders/10.0.0.1", true)
+                    && may(&key, post.clone(), "/readers/archive/pause", false),
             ];
             assert!(may(&key, delete.clone(), "/session", true) && may(&key, post.clone(), "/session/ticket", false));
             assert_eq!(allowed, expected, "{role:?}");

@@ -26,6 +26,7 @@ mod networks;
 mod openapi;
 mod prefixes;
 mod ranges;
+mod readers;
 mod remarks;
 mod senders;
 mod server;

@@ -77,6 +77,9 @@ impl View for MadeUp {
             }],
             readers: vec![Reader {
                 name: "archive",
+                paused: Some(STARTED),
+                skipping: false,
+                unread_flushes: 1,
                 unread_segments: 2,
                 unread_bytes: 4096,
                 unread_seconds: 12,
@@ -84,6 +87,8 @@ impl View for MadeUp {
                 missing_records: 3,
                 forced_out_segments: 1,
                 forced_out_bytes: 2048,
+                skipped_flushes: 5,
+                skipped_bytes: 6000,
                 lost_seconds_ago: Some(60),
                 failing_seconds: Some(4),
                 last_error: Some("127.0.0.1:9092: Connection refused".to_owned()),
@@ -244,7 +249,8 @@ fn the_status_has_all_counters_and_gauges() {
         status["sockets"],
         json!([{"address": "[::]:2055", "thread": 1, "waitingBytes": 2304, "waitingLimit": 65_536, "dropped": 2}])
     );
-    let reader = json!({"name": "archive", "unreadSegments": 2, "unreadBytes": 4096, "unreadSeconds": 12, "records": 300,
+    let reader = json!({"name": "archive", "paused": STARTED.to_string(), "skipping": false, "unreadFlushes": 1,
+        "skippedFlushes": 5, "skippedBytes": 6000, "unreadSegments": 2, "unreadBytes": 4096, "unreadSeconds": 12, "records": 300,
         "missingRecords": 3, "forcedOutSegments": 1, "forcedOutBytes": 2048, "lostSecondsAgo": 60, "failingSeconds": 4,
         "lastError": "127.0.0.1:9092: Connection refused"});
     assert_eq!(status["readers"], json!([reader]));
@@ -385,6 +391,10 @@ fn promtool_accepts_the_metrics() {
         r#"netflow_forward_sent_total{target="192.0.2.9:2055"} 10"#,
         r#"netflow_forward_drops_total{target="192.0.2.9:2055",reason="otherFamily"} 3"#,
         r#"netflow_forward_waiting_bytes{target="192.0.2.9:2055"} 6000.0"#,
+        r#"netflow_reader_unread_flushes{reader="archive"} 1.0"#,
+        r#"netflow_reader_paused{reader="archive"} 1.0"#,
+        r#"netflow_reader_skipped_flushes_total{reader="archive"} 5"#,
+        r#"netflow_reader_skipped_bytes_total{reader="archive"} 6000"#,
         r#"netflow_origin_ranges{family="ipv6"} 5.0"#,
         "netflow_origin_names 3.0",
         "netflow_origin_bytes 1000.0",

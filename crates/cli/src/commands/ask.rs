@@ -9,6 +9,7 @@
 //! | `ask/series.rs` | one counter over time |
 //! | `ask/rates.rs` | mean rates of counters |
 //! | `ask/billing.rs` | what a prefix used in a month |
+//! | `ask/readers.rs` | readers of the log |
 //! | `ask/selfcheck.rs` | whether the ledgers balance |
 //! | `ask/live.rs` | the full-screen live view |
 //! | `ask/flows.rs` | archived flows |
@@ -23,6 +24,7 @@ pub(crate) mod flows;
 pub(crate) mod live;
 pub(crate) mod networks;
 mod rates;
+pub(crate) mod readers;
 pub(crate) mod selfcheck;
 pub(crate) mod senders;
 pub(crate) mod series;

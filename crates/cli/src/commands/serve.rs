@@ -13,6 +13,7 @@ mod origin_files;
 mod origin_files_view;
 mod panic_hook;
 mod process_view;
+mod reader_orders;
 mod running;
 mod status_log;
 mod steady_clock;
@@ -25,7 +26,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, anyhow};
-use api::FlowArchive;
+use api::{FlowArchive, OrderReaders};
 use collector::{AgentSettings, Collector, Interfaces, Origins, Settings, StartError, StopError};
 use flow::Timestamp;
 use journal::Journal;
@@ -42,6 +43,7 @@ use self::archive_view::ArchiveView;
 use self::archiver::Archiver;
 use self::origin_files::OriginFiles;
 use self::process_view::ProcessView;
+use self::reader_orders::ReaderOrders;
 use self::running::Running;
 use self::status_log::StatusLog;
 use self::streams::Streams;
@@ -133,7 +135,8 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
     });
     let interface = interface::interface(config, store, keys, senders_changed)?
         .showing(Arc::clone(&view), collector.taps())
-        .answering_from(flow_archive.clone());
+        .answering_from(flow_archive.clone())
+        .ordering(reader_orders(&collector));
     let offer = interface::offer(interface.clone(), config).or_exit(ExitCode::Config)?;
     let (offers, offered) = watch::channel(offer);
     let (listeners, moves) = mpsc::channel(1);
@@ -162,6 +165,11 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
     }
     stored.map_err(stop_failure)?;
     served.or_exit(ExitCode::Failure)
+}
+
+/// Gives orders to the readers of the log.
+fn reader_orders(collector: &Collector) -> Option<Arc<dyn OrderReaders>> {
+    collector.journal().map(|journal| Arc::new(ReaderOrders(journal)) as _)
 }
 
 /// Begins to keep flows, if they are kept; what is asked and shown of them.

@@ -7,6 +7,7 @@ mod files;
 mod full_disk;
 mod kills;
 mod losses;
+mod orders;
 mod totals;
 
 use std::collections::BTreeMap;

@@ -41,6 +41,10 @@ const CALLS: &[(&str, &[&str])] = &[
     // Refused, because it is not there.
     ("networks remove", &["198.51.100.0/24"]),
     ("networks show", &["203.0.113.0/24"]),
+    ("readers list", &[]),
+    ("readers pause", &["archive"]),
+    ("readers reset", &["archive", "--to", "oldest"]),
+    ("readers resume", &["archive"]),
     ("replay", &["capture.pcap", "--to", "RECEIVING"]),
     // Refused, because the collector is running.
     ("restore", &[BACKUP]),

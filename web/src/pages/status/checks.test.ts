@@ -74,7 +74,7 @@ test("a log that is nearly full, and readers that lag or lack records", () => {
   expect(problems(loaded(gauges({ log_bytes: { value: 3.5e9, limit: 4e9 } })))).toEqual([
     "log bytes: 3.50 GB of 4.00 GB, 87.5 %",
   ]);
-  for (const name of ["reader_lags", "reader_lost", "reader_incomplete"]) {
+  for (const name of ["reader_paused", "reader_lags", "reader_lost", "reader_incomplete"]) {
     expect(problems(loaded({}, { findings: [finding(name)] }))).toEqual([`${name}!`]);
   }
 });

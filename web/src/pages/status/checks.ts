@@ -21,6 +21,7 @@ const FINDINGS: Record<string, string> = {
   registrations_outdated: "Store",
   journal_damaged: "Journal",
   reader_fails: "Log and readers",
+  reader_paused: "Log and readers",
   reader_lags: "Log and readers",
   reader_lost: "Log and readers",
   reader_incomplete: "Log and readers",

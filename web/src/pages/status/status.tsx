@@ -1,4 +1,5 @@
 // The Status page: whether the collector does what it promises. Green only if everything checked is right.
+import { useState } from "preact/hooks";
 import { useAnswer, useTicks } from "../../api/answer";
 import { findings, type Ledger, type Status } from "../../api/collector";
 import { get } from "../../api/request";
@@ -10,6 +11,7 @@ import { bothTexts, lengthText } from "../../times";
 import { bytesText, exact } from "../../units";
 import { Counters } from "../routers/details";
 import { type Check, checksOf, type Loaded } from "./checks";
+import { Readers } from "./readers";
 
 async function load(abort: AbortSignal): Promise<Loaded> {
   const [status, found, notReady] = await Promise.all([
@@ -28,7 +30,8 @@ const readiness = (abort: AbortSignal): Promise<string | null> =>
 
 export function StatusPage() {
   const ticks = useTicks(10);
-  const answer = useAnswer(`status ${ticks}`, load);
+  const [orders, setOrders] = useState(0);
+  const answer = useAnswer(`status ${ticks} ${orders}`, load);
   if (!answer.value) return answer.error ? <ErrorNotice error={answer.error} /> : <Loading />;
   const { status } = answer.value;
   return (
@@ -40,7 +43,7 @@ export function StatusPage() {
         <FindingNotice key={finding.finding} finding={finding} />
       ))}
       <Ledgers ledgers={status.ledgers} checked={status.ledgersChecked} />
-      <Readers status={status} />
+      <Readers readers={status.readers} onChange={() => setOrders(orders + 1)} />
       <Forwarding status={status} />
       <Gauges status={status} />
       <Sockets status={status} />
@@ -119,25 +122,6 @@ function Ledgers({ ledgers, checked }: { ledgers: Ledger[]; checked: string | nu
                 </span>
               ),
           },
-        ]}
-      />
-    </>
-  );
-}
-
-function Readers({ status }: { status: Status }) {
-  if (status.readers.length === 0) return null;
-  return (
-    <>
-      <h2>Readers of the log</h2>
-      <Table
-        label="Readers"
-        rows={status.readers}
-        columns={[
-          { text: "Reader", cell: (row) => row.name },
-          { text: "Unread", number: true, cell: (row) => bytesText(row.unreadBytes) },
-          { text: "Oldest", number: true, cell: (row) => lengthText(row.unreadSeconds * 1000) },
-          { text: "Missing records", number: true, cell: (row) => exact(row.missingRecords) },
         ]}
       />
     </>

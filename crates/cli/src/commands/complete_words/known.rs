@@ -1,4 +1,4 @@
-//! What the collector knows: its senders, their prefixes and tags, networks, and addresses that send without being registered.
+//! What the collector knows: its senders, their prefixes and tags, networks, readers of its log, and addresses that send without being registered.
 #![expect(clippy::indexing_slicing, reason = "a missing part of a JSON value indexes to null")]
 
 use std::collections::BTreeMap;
@@ -124,6 +124,15 @@ impl Known {
             senders => (prefix, format!("{senders} senders")),
         };
         prefixes.into_iter().map(described).collect()
+    }
+
+    /// The readers of the log.
+    pub(super) fn readers(&self) -> Described {
+        let described = |reader: &Value| {
+            let is_paused = !reader["paused"].is_null();
+            (text(&reader["name"]), if is_paused { "paused".to_owned() } else { String::new() })
+        };
+        self.list("/readers").iter().map(described).collect()
     }
 
     /// The networks, with their names.

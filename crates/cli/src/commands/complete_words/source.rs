@@ -32,6 +32,8 @@ pub(super) enum Source {
     Columns,
     /// A path of the REST interface.
     Path,
+    /// A reader of the log.
+    Reader,
 }
 
 /// Settings of senders with the values that they take; a number follows after `=`.
@@ -74,6 +76,7 @@ impl Source {
             ("series", "name") | ("stats", "names") => Self::Counter,
             ("flows", "by" | "distinct" | "columns") | ("archive export", "columns") => Self::Columns,
             ("curl", "path") => Self::Path,
+            ("readers pause" | "readers resume" | "readers reset", "reader") => Self::Reader,
             _ => return None,
         })
     }
@@ -101,6 +104,7 @@ impl Source {
             Self::Counter => counters(current),
             Self::Columns => COLUMNS.iter().map(|column| (column.name.to_owned(), column.meaning.to_owned())).collect(),
             Self::Path => paths(),
+            Self::Reader => known.readers(),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use super::answers::Answers;
 use super::finding::Finding;
 use super::machine;
-use crate::commands::ask::{number, text};
+use crate::commands::ask::{moment, number, text};
 use crate::config::unit::show_size;
 use crate::config::{Archive, Config};
 use crate::table::duration;
@@ -131,6 +131,9 @@ fn readers(answers: &Answers) -> Vec<Finding> {
     for reader in answers.status["readers"].as_array().into_iter().flatten() {
         let (name, of) = (text(&reader["name"]), |key: &str| number(&reader[key]));
         let (unread, seconds) = (of("unreadBytes"), of("unreadSeconds"));
+        if !reader["paused"].is_null() {
+            findings.push(paused(reader, limit));
+        }
         let failing = reader["failingSeconds"].as_u64().filter(|seconds| *seconds > MOST_FAILING_SECONDS);
         if let Some(seconds) = failing.filter(|_| name != Archive::READER) {
             let what = format!("the reader `{name}` has failed for {}", duration(seconds));
@@ -142,7 +145,7 @@ fn readers(answers: &Answers) -> Vec<Finding> {
                 ))
                 .run(format!("journalctl -u netflow | grep 'reader={name:?}'"));
             findings.push(finding);
-        } else if seconds > MOST_UNREAD_SECONDS {
+        } else if seconds > MOST_UNREAD_SECONDS && reader["paused"].is_null() {
             let what = format!("the reader `{name}` lags by {}: its target is slow, or fails", duration(seconds));
             let finding = Finding::new("reader_lags", what)
                 .evidence(format!("{unread} bytes in {} segments of the log are unread", of("unreadSegments")))
@@ -175,6 +178,19 @@ fn readers(answers: &Answers) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// A reader that the operator has paused; `limit` is the size of the log.
+fn paused(reader: &Value, limit: usize) -> Finding {
+    let name = text(&reader["name"]);
+    let what = format!("the reader `{name}` is paused since {}", moment(&reader["paused"]));
+    Finding::new("reader_paused", what)
+        .evidence(format!(
+            "its flows stay in the log: {} bytes, at most {} (log.maxBytes), then the oldest are removed",
+            number(&reader["unreadBytes"]),
+            show_size(limit)
+        ))
+        .run(format!("netflow readers resume {name}"))
 }
 
 /// The value of a gauge.
@@ -272,6 +288,17 @@ mod tests {
             (&found[0]["finding"], &found[0]["evidence"][0]),
             (&json!("reader_fails"), &json!("Connection refused"))
         );
-        assert!(include_str!("../../../../../docs/troubleshooting.md").contains("\n| `reader_fails` | "));
+        let document = include_str!("../../../../../docs/troubleshooting.md");
+        assert!(["reader_fails", "reader_paused"].iter().all(|name| document.contains(&format!("\n| `{name}` | "))));
+        // A paused one does not lag.
+        let mut paused = failing("archive", None);
+        (paused["paused"], paused["unreadSeconds"]) = (json!("2026-11-30T10:00:00.5Z"), json!(7200));
+        let status = json!({"readers": [paused], "gauges": {"log_bytes": {"value": 700.0, "limit": 1_073_741_824.0}}});
+        let answers = Answers { status, senders: None, exporters: Vec::new(), unknown: Vec::new() };
+        let found = serde_json::to_value(readers(&answers)).unwrap();
+        assert_eq!(found.as_array().map(Vec::len), Some(1), "{found}");
+        assert_eq!(found[0]["what"], "the reader `archive` is paused since 2026-11-30T10:00:00Z");
+        assert_eq!(found[0]["run"], json!(["netflow readers resume archive"]), "{found}");
+        assert!(found[0]["evidence"][0].as_str().unwrap().contains("at most 1GiB"), "{found}");
     }
 }
