@@ -54,9 +54,13 @@ pub trait LogConsumer: Send {
         Ok(())
     }
 
-    /// Forgets what was taken and is not durable: it comes again, exactly the same; or, because the operator has ordered it, what
-    /// comes now was taken and durable before.
+    /// Forgets what was taken and is not durable: it comes again, exactly the same.
     fn rewind(&mut self);
+
+    /// As [`rewind`](Self::rewind); what comes now may have been taken and durable before, because the operator has ordered it.
+    fn begin_again(&mut self) {
+        self.rewind();
+    }
 }
 
 /// The flushes that a reader takes when the collector stops: the last one, and one that came just before. A reader that lags
@@ -203,6 +207,7 @@ impl ReaderThread {
         if self.records.is_reset() {
             self.pause = None;
             self.go_back();
+            self.consumer.begin_again();
         }
         if self.is_paused() {
             self.rest();
@@ -235,8 +240,9 @@ impl ReaderThread {
     /// Makes durable what it has taken, once, and waits.
     fn rest(&mut self) {
         if !std::mem::replace(&mut self.is_resting, true) {
+            let ended = if self.is_ahead { self.end_taken().and_then(|()| self.commit()) } else { Ok(()) };
             // What is not durable is taken again when it reads on.
-            if !self.is_ahead || self.end_taken().and_then(|()| self.commit()).is_err() || self.is_ahead {
+            if ended.is_err() || self.is_ahead {
                 self.go_back();
             }
             self.pause = None;

@@ -101,7 +101,7 @@ pub(crate) struct Reading {
     removed: VecDeque<Lost>,
     forced_out_before: ForcedOut,
     lost_at: Option<Instant>,
-    /// What its cursor has, so that nobody waits for a disk who asks.
+    /// What its cursor has: to ask needs no disk.
     pub(crate) orders: Orders,
     pub(crate) cursor: Arc<Mutex<StoredCursor>>,
     /// Whether it reads.

@@ -227,7 +227,7 @@ impl LogReader {
             orders: Orders::default(),
         };
         let sync_names = || self.journal.sync_names(self.name, self.read);
-        // Held until the log knows it: nobody sets the cursor to another place between.
+        // Held until the log knows it: the cursor is not set to another place between.
         let mut cursor = locked(&self.cursor);
         if cursor.resets() != self.resets {
             return Err(io::Error::other("the reader was set to another place of the log"));

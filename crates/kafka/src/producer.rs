@@ -176,6 +176,12 @@ impl Producer {
         self.learnt = None;
     }
 
+    /// As [`rewind`](Self::rewind), but what was acknowledged of the flush is sent again: the topic may not have it any more.
+    pub fn begin_again(&mut self) {
+        self.rewind();
+        self.flush = None;
+    }
+
     fn clear(&mut self) {
         self.octets = 0;
         self.lanes.iter_mut().for_each(|lane| lane.batch.clear());

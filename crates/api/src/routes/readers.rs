@@ -78,7 +78,7 @@ pub(crate) async fn resume(
     set_paused(&api, reader, &bearer, &body, false).await
 }
 
-/// Sets a reader to the oldest or behind the newest flush of the log. Needs an admin's key.
+/// Sets a reader to the oldest flush of the log, or after the newest one. Needs an admin's key.
 #[utoipa::path(
     post,
     path = "/readers/{reader}/reset",

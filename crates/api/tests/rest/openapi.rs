@@ -75,7 +75,7 @@ fn the_requests_of_the_page_work_as_it_signs_them() {
     assert!(requests.len() >= 25, "{requests:?}");
     // What has no end, and what has no collector or archive here.
     requests.retain(|request| {
-        !["'/tap", "'/events", "'/exporters", "'/unknown", "'/status", "'/flows", "'/doctor"]
+        !["'/tap", "'/events", "'/exporters", "'/unknown", "'/status", "'/readers", "'/flows", "'/doctor"]
             .iter()
             .any(|path| request.contains(path))
     });

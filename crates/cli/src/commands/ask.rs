@@ -72,7 +72,7 @@ impl Zone {
     }
 
     /// The zone of dates.
-    fn of_dates(&self) -> Result<accounting::zone::Zone, Failure> {
+    pub(super) fn of_dates(&self) -> Result<accounting::zone::Zone, Failure> {
         Ok(self.read()?.unwrap_or(accounting::zone::Zone::UTC))
     }
 

@@ -122,9 +122,7 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
     let (flow_archive, archive_view) = start_archive(config, &mut collector)?.unzip();
     learn_interfaces(config, &mut collector, agents);
     collector.learn_names(config.dns());
-    for address in collector.addresses() {
-        tracing::info!("listening on {address}");
-    }
+    collector.addresses().iter().for_each(|address| tracing::info!("listening on {address}"));
     interface::log_addresses(config, serving);
     let view: Arc<dyn View> = Arc::new(ProcessView {
         collector: collector.view(),

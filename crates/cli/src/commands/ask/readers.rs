@@ -103,7 +103,7 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
     Ok(ExitCode::Success)
 }
 
-/// Says what would be lost.
+/// The error that shows what would be lost.
 fn refusal(client: &Client, reader: &str) -> Result<Failure, Failure> {
     let readers = ask(client, "GET", "/readers", "")?;
     let found = readers.as_array().into_iter().flatten().find(|found| found["name"] == reader);

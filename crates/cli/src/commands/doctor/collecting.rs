@@ -181,7 +181,7 @@ fn readers(answers: &Answers) -> Vec<Finding> {
 }
 
 /// A reader that the operator has paused; `limit` is the size of the log.
-fn paused(reader: &Value, limit: usize) -> Finding {
+fn paused(reader: &serde_json::Value, limit: usize) -> Finding {
     let name = text(&reader["name"]);
     let what = format!("the reader `{name}` is paused since {}", moment(&reader["paused"]));
     Finding::new("reader_paused", what)

@@ -63,6 +63,11 @@ impl LogConsumer for KafkaStream {
         self.failed = None;
         self.producer.rewind();
     }
+
+    fn begin_again(&mut self) {
+        self.failed = None;
+        self.producer.begin_again();
+    }
 }
 
 impl KafkaView {

@@ -59,7 +59,7 @@ fn a_paused_archive_waits_over_a_crash_and_is_complete_once_it_is_resumed() {
         found.contains(r#""finding":"reader_paused""#) && found.contains("netflow readers resume archive"),
         "{found}"
     );
-    let metrics = collector.shell(r#"curl -sS "$URL/metrics""#);
+    let metrics = collector.shell("curl -sS http://127.0.0.1:8080/metrics");
     assert!(metrics.contains("netflow_reader_paused{reader=\"archive\"} 1.0\n"), "{metrics}");
     let listed = order(&collector, &[]);
     assert!(listed.contains("paused since 20"), "{listed}");
@@ -78,6 +78,8 @@ fn an_archive_that_reads_again_has_no_flow_twice() {
     let collector = Collector::start_with(&settings);
     register(&collector);
     send(&collector, 1);
+    let taken = || collector.rest("GET", "/status", "")["gauges"]["archive_newest_timestamp_seconds"].is_object();
+    collector.wait_until("taken", taken);
     // Its files are complete then.
     order(&collector, &["pause", "archive"]);
     rests(&collector);
