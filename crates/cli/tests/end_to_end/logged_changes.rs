@@ -9,10 +9,13 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use testing::Service;
 
 use crate::collector::{Collector, PATIENCE};
 use crate::doctor::{add, router, v5};
+use crate::load::{FLOWS_A_SECOND, Running, register, until_exact};
 use crate::reloads::{free_tcp, free_udp};
+use crate::stores::{settings, start};
 
 const LOSSY: &str = "127.0.8.1";
 const SILENT: &str = "127.0.8.2";
@@ -155,6 +158,32 @@ fn drops_of_the_kernel_are_logged_when_they_begin_and_when_they_end() {
     collector.wait_for_line("WARN the kernel drops datagrams: increase server.receiveBuffer");
     collector.wait_for_line("INFO the kernel no longer drops datagrams");
     drop(sending);
+    collector.terminate();
+}
+
+#[test]
+fn an_outage_of_the_store_and_the_use_of_the_spool_are_logged_when_they_begin_and_when_they_end() {
+    let redis = Service::start("redis", 1, &[("SYNC", "always")]);
+    let mut settings = settings("redis", &redis.hosts, "netflow");
+    settings.push(("NETFLOW__SPOOL__MAX_BYTES".to_owned(), "1MiB".to_owned()));
+    let collector = start(&settings);
+    register(&collector);
+    redis.run(&["kill", "1"]);
+    let load = Running::start(collector.receiving, FLOWS_A_SECOND, 1);
+    are_logged(
+        &collector,
+        &[
+            ("ERROR the store does not take flushes; they wait on disk", "waiting="),
+            ("WARN the spool grows: the store does not take flushes", "percent="),
+        ],
+    );
+    let sent = load.stop();
+    redis.run(&["start", "1"]);
+    are_logged(
+        &collector,
+        &[("INFO the store takes flushes again", "flushes="), ("INFO the spool is empty again", "")],
+    );
+    until_exact(&collector, &sent, PATIENCE);
     collector.terminate();
 }
 

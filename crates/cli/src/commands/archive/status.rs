@@ -11,6 +11,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::Folder;
+use crate::commands::ask::Zone;
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure, OrExit};
 use crate::output;
@@ -21,10 +22,13 @@ use crate::table::{Cell, Format, Table, count_of, printable, scaled};
 #[command(after_help = "\
 Examples:
   netflow archive status
+  netflow archive status --tz Europe/Berlin
   netflow archive status --json | jq .gaps")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     folder: Folder,
+    #[command(flatten)]
+    zone: Zone,
     #[command(flatten)]
     format: Format,
 }
@@ -35,12 +39,13 @@ pub(super) fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode, Fa
     let status = Status::of(&folder).with_context(|| format!("cannot read {}", folder.display()));
     let status = status.or_exit(ExitCode::Store)?;
     let Format { json, csv } = arguments.format;
+    let zone = arguments.zone.of_dates()?;
     output::print(|out| {
         if json {
             return writeln!(out, "{}", document(&folder, &status));
         }
         table(&status, csv).write(csv, out)?;
-        if csv { Ok(()) } else { write_notes(&folder, &status, out) }
+        if csv { Ok(()) } else { write_notes(&folder, &status, &zone, out) }
     })?;
     Ok(ExitCode::Success)
 }
@@ -65,12 +70,14 @@ fn table(status: &Status, csv: bool) -> Table {
     table
 }
 
-/// What is beyond the amounts.
-fn write_notes(folder: &Path, status: &Status, out: &mut impl Write) -> io::Result<()> {
+/// What is beyond the amounts. Days are those of the files, in UTC; times are in the zone.
+fn write_notes(folder: &Path, status: &Status, zone: &accounting::zone::Zone, out: &mut impl Write) -> io::Result<()> {
+    let hour = |hour: &Interval| zone.display(hour.start);
     let path = |path: &Path| printable(&path.to_string_lossy());
     writeln!(out, "\narchive: {}", path(folder))?;
     match status.hours {
-        Some((oldest, newest)) => writeln!(out, "hours: {oldest} to {newest} (UTC)")?,
+        Some((oldest, newest)) if zone.is_utc() => writeln!(out, "hours: {oldest} to {newest} (UTC)")?,
+        Some((oldest, newest)) => writeln!(out, "hours: {} to {}", hour(&oldest), hour(&newest))?,
         None => writeln!(out, "no flows")?,
     }
     for (writer, amount) in &status.writers {
@@ -78,11 +85,15 @@ fn write_notes(folder: &Path, status: &Status, out: &mut impl Write) -> io::Resu
     }
     for (first, after) in &status.gaps {
         let hours = count_of(hours_of_gap(*first, *after).into(), "hour");
-        writeln!(out, "no flows from {first} until before {after}: {hours}")?;
+        match zone.is_utc() {
+            true => writeln!(out, "no flows from {first} until before {after}: {hours}")?,
+            false => writeln!(out, "no flows from {} until before {}: {hours}", hour(first), hour(after))?,
+        }
     }
     for missing in &status.missing {
         let Missing { from, until, segments, records, reason, .. } = missing;
         let (segments, records) = (count_of(*segments, "segment"), count_of(*records, "record"));
+        let [from, until] = [from, until].map(|time| zone.display_time(*time));
         writeln!(out, "missing: received from {from} to {until}: {segments}, {records}: {}", reason.name())?;
     }
     for finding in &status.left_out {

@@ -21,6 +21,7 @@ mod terminal;
 #[cfg(feature = "tui")]
 mod tests;
 
+use super::Zone;
 use crate::client::Connection;
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure};
@@ -32,8 +33,11 @@ Keys: arrows and Enter open a router, Escape goes back, s sorts, / filters, p pa
 
 Examples:
   netflow live
+  netflow live --tz Europe/Berlin
   netflow live --url https://collector.example:8443 --keys keys")]
 pub(crate) struct Arguments {
+    #[command(flatten)]
+    zone: Zone,
     #[command(flatten)]
     connection: Connection,
 }
@@ -41,7 +45,7 @@ pub(crate) struct Arguments {
 /// Runs until a key or a signal ends it.
 #[cfg(feature = "tui")]
 pub(crate) fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode, Failure> {
-    terminal::run(config, &arguments.connection)
+    terminal::run(config, &arguments.connection, arguments.zone.of_dates()?)
 }
 
 /// This build has no terminal view.

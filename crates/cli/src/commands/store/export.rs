@@ -3,8 +3,9 @@
 use std::io::{self, Write};
 use std::net::IpAddr;
 
-use accounting::period::{Interval, Minute, Period};
+use accounting::period::{Minute, Period};
 use accounting::query::parse_interval;
+use accounting::range::Range;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use flow::{Prefix, canonical};
@@ -13,6 +14,7 @@ use storage::export::{Export, Exported, ExportedRow, Request};
 use storage::{Store, StoreError};
 
 use super::address::{self, Address};
+use crate::commands::ask::Zone;
 use crate::commands::progress::Progress;
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure, OrExit};
@@ -23,6 +25,7 @@ use crate::output::{self, Output};
 #[command(after_help = "\
 Examples:
   netflow store export --period hour --sender 192.0.2.1 --from 2026-03 --to 2026-03 > march.csv
+  netflow store export --period hour --tz Europe/Berlin --from 2026-03-29 --to 2026-03-29
   netflow store export --period day --format jsonl | jq 'select(.name == \"all\")'")]
 pub(crate) struct Arguments {
     /// The period of the counters
@@ -39,11 +42,14 @@ pub(crate) struct Arguments {
 
     /// Only intervals that begin at or after this date, such as 2026, 2026-03, 2026-03-05 or "2026-03-05 14:30"
     #[arg(long, value_name = "DATE", value_parser = date)]
-    from: Option<Interval>,
+    from: Option<String>,
 
     /// Only intervals that begin before the end of this date
     #[arg(long, value_name = "DATE", value_parser = date)]
-    to: Option<Interval>,
+    to: Option<String>,
+
+    #[command(flatten)]
+    zone: Zone,
 
     /// The format of lines
     #[arg(long, value_enum, default_value_t = Format::Csv)]
@@ -72,9 +78,17 @@ fn period() -> impl TypedValueParser<Value = Period> {
 }
 
 /// A date of any period.
-fn date(text: &str) -> Result<Interval, String> {
-    let found = Period::ALL.into_iter().find_map(|period| parse_interval(period, text).ok());
-    found.ok_or_else(|| "write YYYY, YYYY-MM, YYYY-MM-DD, \"YYYY-MM-DD hh\" or \"YYYY-MM-DD hh:mm\" (UTC)".to_owned())
+fn date(text: &str) -> Result<String, &'static str> {
+    let is_date = Period::ALL.into_iter().any(|period| parse_interval(period, text).is_ok());
+    let problem =
+        "write YYYY, YYYY-MM, YYYY-MM-DD, \"YYYY-MM-DD hh\" or \"YYYY-MM-DD hh:mm\" (UTC, unless --tz is another zone)";
+    if is_date { Ok(text.to_owned()) } else { Err(problem) }
+}
+
+/// The minutes of a date in a zone.
+fn minutes(zone: &accounting::zone::Zone, date: Option<&String>) -> Option<Range> {
+    let date = date?;
+    Period::ALL.into_iter().find_map(|period| zone.date(period, date).ok())
 }
 
 /// Prints all lines.
@@ -82,7 +96,8 @@ pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<ExitCo
     let address = arguments.store.clone().unwrap_or_else(|| Address::configured(config));
     let store = address.open_to_read(config).or_exit(ExitCode::Store)?;
     let (mut output, mut damaged) = (Output::new(), 0);
-    let written = match export(store.as_ref(), arguments, &mut output, &mut damaged).await {
+    let zone = arguments.zone.of_dates()?;
+    let written = match export(store.as_ref(), arguments, &zone, &mut output, &mut damaged).await {
         Ok(()) => Ok(()),
         Err(ExportError::Output(error)) => Err(error),
         Err(ExportError::Store(error)) => return Err(Failure::new(ExitCode::Store, error)),
@@ -95,13 +110,14 @@ pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<ExitCo
 async fn export(
     store: &dyn Store,
     arguments: &Arguments,
+    zone: &accounting::zone::Zone,
     output: &mut Output,
     damaged: &mut usize,
 ) -> Result<(), ExportError> {
     let request = Request {
         period: arguments.period,
-        from: arguments.from.map_or(Minute::EPOCH, |date| date.start),
-        before: arguments.to.map_or(Minute::MAX, Interval::end),
+        from: minutes(zone, arguments.from.as_ref()).map_or(Minute::EPOCH, |date| date.from),
+        before: minutes(zone, arguments.to.as_ref()).map_or(Minute::MAX, |date| date.to),
         sender: arguments.sender.map(canonical),
         prefix: arguments.prefix,
     };
@@ -110,6 +126,8 @@ async fn export(
     if matches!(format, Format::Csv) {
         writeln!(output, "start,sender,prefix,direction,name,bytes,packets,flows,bytes_variance,packets_variance")?;
     }
+    // As of all commands, times in JSON are UTC.
+    let shown_in = if matches!(format, Format::Csv) { zone } else { &accounting::zone::Zone::UTC };
     let mut export = Export::new(store, request);
     while let Some(exported) = export.next().await? {
         for error in &exported.totals.damaged {
@@ -118,7 +136,7 @@ async fn export(
             *damaged += 1;
         }
         for row in exported.rows() {
-            write(output, format, &Line::new(&exported, &row))?;
+            write(output, format, &Line::new(&exported, &row, shown_in))?;
         }
         progress.show(|| format!("{} {} exported", exported.interval.period.name(), exported.interval));
     }
@@ -148,9 +166,9 @@ struct Line {
 }
 
 impl Line {
-    fn new(exported: &Exported, row: &ExportedRow) -> Self {
+    fn new(exported: &Exported, row: &ExportedRow, zone: &accounting::zone::Zone) -> Self {
         Self {
-            start: exported.interval.start.timestamp().to_string(),
+            start: zone.display(exported.interval.start),
             sender: exported.sender,
             prefix: exported.prefix.to_string(),
             direction: row.direction.name(),

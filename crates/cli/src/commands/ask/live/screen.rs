@@ -1,5 +1,6 @@
 //! Draws the state, cut to the size of the terminal. No queries, no changes.
 
+use accounting::zone::Zone;
 use flow::Timestamp;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -63,15 +64,14 @@ fn head(state: &State, width: u16) -> Vec<Line<'_>> {
     let status = &answers.status;
     let up = duration(number(&status["uptimeSeconds"]));
     let version = text(&status["version"]);
-    let at = answers.at.to_string();
-    let clock = at.get(11..19).unwrap_or_default().to_owned();
+    let clock = clock(&state.zone, answers.at);
     let (version, up) = match status {
         Value::Null => ("netflow ".to_owned(), String::new()),
         _ => (format!("netflow {version} "), format!("  up {up}")),
     };
     let title = Line::from(vec![
         Span::from(version).style(HEADING.add_modifier(Modifier::BOLD)),
-        Span::from(format!("{}{up}  {clock} UTC", state.url)),
+        Span::from(format!("{}{up}  {clock}", state.url)),
         Span::from(if state.paused { "  PAUSED" } else { "" }).style(WARNING),
     ]);
     let (datagrams, flows) = match state.rates {
@@ -181,7 +181,7 @@ fn exporters(frame: &mut Frame<'_>, area: Rect, state: &State, answers: &Answers
             right(grouped(row.lost)).style(if row.lost > 0 { Color::Red } else { Color::Reset }),
             right(grouped(row.unmatched)).style(if row.unmatched > 0 { Color::Yellow } else { Color::Reset }),
             right(grouped(row.waiting)).style(if row.waiting > 0 { Color::Yellow } else { Color::Reset }),
-            right(ago(&row.last, answers.at)),
+            right(ago(&row.last, answers.at, &state.zone)),
         ])
     });
     let columns = [
@@ -319,17 +319,19 @@ fn foot(state: &State) -> Line<'_> {
     line
 }
 
-/// How long ago a time of RFC 3339 was when it is of today; else its date.
-fn ago(time: &str, now: Timestamp) -> String {
-    let Some(seconds) = seconds_of_day(time) else { return "-".to_owned() };
-    let today = now.to_string();
-    if time.get(..10) != today.get(..10) {
-        return time.get(5..10).unwrap_or("-").to_owned();
-    }
-    duration(seconds_of_day(&today).unwrap_or(0).saturating_sub(seconds))
+/// The time of day in a zone, with its offset.
+fn clock(zone: &Zone, at: Timestamp) -> String {
+    let text = zone.display_second(at);
+    let (time, offset) = (text.get(11..19).unwrap_or_default(), text.get(19..).unwrap_or_default());
+    format!("{time} {}", if offset == "Z" { "UTC" } else { offset })
 }
 
-fn seconds_of_day(time: &str) -> Option<u64> {
-    let part = |from: usize| time.get(from..from + 2)?.parse::<u64>().ok();
-    Some(part(11)? * 3600 + part(14)? * 60 + part(17)?)
+/// How long ago a time of RFC 3339 was when it is of today in a zone; else its date there.
+fn ago(time: &str, now: Timestamp, zone: &Zone) -> String {
+    let Ok(time) = zone.time(time, now) else { return "-".to_owned() };
+    let [date, today] = [time, now].map(|time| zone.display_second(time));
+    if date.get(..10) != today.get(..10) {
+        return date.get(5..10).unwrap_or("-").to_owned();
+    }
+    duration(now.seconds().saturating_sub(time.seconds()))
 }

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
+use accounting::zone::Zone;
 use flow::Timestamp;
 use serde_json::Value;
 
@@ -75,6 +76,8 @@ pub(super) struct Totals {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) url: String,
+    /// The zone of times.
+    pub(super) zone: Zone,
     pub(super) answers: Option<Answers>,
     /// Why the last query failed.
     pub(super) trouble: Option<String>,
@@ -99,9 +102,10 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(url: &str) -> Self {
+    pub(super) fn new(url: &str, zone: Zone) -> Self {
         Self {
             url: url.to_owned(),
+            zone,
             answers: None,
             trouble: None,
             rates: None,

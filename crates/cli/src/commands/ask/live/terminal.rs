@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
+use accounting::zone::Zone;
 use anyhow::anyhow;
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
@@ -20,7 +21,7 @@ use crate::exit_code::{ExitCode, Failure, OrExit};
 const LOOK: Duration = Duration::from_millis(50);
 
 /// Runs until a key or a signal ends it.
-pub(super) fn run(config: &Config, connection: &Connection) -> Result<ExitCode, Failure> {
+pub(super) fn run(config: &Config, connection: &Connection, zone: Zone) -> Result<ExitCode, Failure> {
     if !io::stdout().is_terminal() {
         return Err(Failure::new(
             ExitCode::Failure,
@@ -30,7 +31,7 @@ pub(super) fn run(config: &Config, connection: &Connection) -> Result<ExitCode, 
         ));
     }
     let client = Client::new(connection, config)?;
-    let mut state = State::new(client.url());
+    let mut state = State::new(client.url(), zone);
     // Before the terminal changes: refused keys are reported as in every other command.
     client.exchange("GET", "/exporters", "").and_then(|answer| answer.refusal())?;
     let interrupt = Interrupt::watch().or_exit(ExitCode::Failure)?;

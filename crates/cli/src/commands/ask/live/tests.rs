@@ -6,6 +6,7 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use accounting::zone::Zone;
 use flow::Timestamp;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -98,7 +99,7 @@ fn answers(question: Question, second: u64) -> Answers {
 
 /// A screen that has been open for a minute.
 fn open_for_a_minute() -> State {
-    let mut state = State::new("http://127.0.0.1:8080");
+    let mut state = State::new("http://127.0.0.1:8080", Zone::UTC);
     for second in 0..60 {
         state.note(Ok(answers(state.question(), second)));
     }
@@ -222,7 +223,7 @@ fn a_pause_freezes_the_screen() {
 
 #[test]
 fn an_unreachable_collector_is_reported_until_it_answers_again() {
-    let mut state = State::new("http://127.0.0.1:8080");
+    let mut state = State::new("http://127.0.0.1:8080", Zone::UTC);
     assert!(text(&state).contains("waiting for the collector"));
     state = open_for_a_minute();
     state.note(Err("cannot ask the collector at http://127.0.0.1:8080: Connection refused".into()));
@@ -235,7 +236,7 @@ fn an_unreachable_collector_is_reported_until_it_answers_again() {
 
 #[test]
 fn a_key_limited_to_some_senders_sees_only_those() {
-    let mut state = State::new("http://127.0.0.1:8080");
+    let mut state = State::new("http://127.0.0.1:8080", Zone::UTC);
     for second in 0..60 {
         let mut answer = answers(state.question(), second);
         (answer.status, answer.unknown) = (Value::Null, Value::Null);
