@@ -1,7 +1,7 @@
 //! Which ranges of time can be answered: those whose ends do not divide intervals whose parts have expired. A sum of the
 //! parts that are left would be too low, so it is refused.
 
-use accounting::period::{Minute, PerPeriod, Period};
+use accounting::period::{Interval, Minute, PerPeriod, Period};
 use accounting::range::Range;
 use accounting::zone::Zone;
 
@@ -54,6 +54,16 @@ impl Kept {
         if has_expired { Range { to: date.from, ..date } } else { date }
     }
 
+    /// A range of UTC whose ends before the time from which a period is kept are those of the next coarser one.
+    fn widened(&self, Range { from, to }: Range, period: Period) -> String {
+        let coarser = period.coarser().unwrap_or(period);
+        let is_kept = |minute: Minute| minute >= self.since[period];
+        let begin = Interval::containing(coarser, from).start;
+        let last = Interval::containing(coarser, to.saturating_sub(1)).end();
+        let (from, to) = (if is_kept(from) { from } else { begin }, if is_kept(to) { to } else { last });
+        format!("{} to {}", self.zone.display(from), self.zone.display(to))
+    }
+
     /// The number of intervals that make up a range, unless some of them have expired.
     pub(crate) fn intervals(&self, range: Range) -> Result<usize, Error> {
         let cover = range.cover();
@@ -64,7 +74,7 @@ impl Kept {
                 let (period, since) = (expired.period, zone.display(self.since[expired.period]));
                 let (name, coarser) = (period.name(), period.coarser().map_or("year", Period::name));
                 let (range, instead) = if zone.is_utc() {
-                    ("the range".to_owned(), format!("whole {coarser}s"))
+                    ("the range".to_owned(), format!("whole {coarser}s: {}", self.widened(range, expired.period)))
                 } else {
                     let [from, to] = [range.from, range.to].map(|end| zone.display(end));
                     let setting = format!("retention.{name}s sets how long {name}s are kept");

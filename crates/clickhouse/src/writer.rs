@@ -126,6 +126,12 @@ impl Writer {
         self.table = None;
     }
 
+    /// As [`rewind`](Self::rewind), but what is there of the flush is asked for again: the table may not have it any more.
+    pub fn begin_again(&mut self) {
+        self.rewind();
+        self.flush = None;
+    }
+
     /// Sends the open parts.
     fn send(&mut self) -> Result<(), Error> {
         let Some((writer, flush)) = self.flush else { return Ok(()) };

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::answers::{Answered, answered};
 
 /// The style sheet, in the page itself.
-pub(super) const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}\
+pub(super) const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;overflow-wrap:anywhere;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}\
 summary{cursor:pointer}h2{margin-top:2.5rem;border-bottom:1px solid #ccc}h2 code{font-size:1.1em}table{border-collapse:collapse;width:100%}\
 table{margin:1rem 0}th,td{text-align:left;vertical-align:top;padding:.2rem .8rem .2rem 0;border-bottom:1px solid #eee}\
 code{font:0.95em ui-monospace,monospace}pre{overflow-x:auto;padding:.5rem;border:1px solid #8888}nav li{list-style:none}nav ul{padding:0}small{color:#666}\

@@ -22,7 +22,10 @@ impl Orders {
     fn give(&self, reader: &str, order: String) -> Result<(), ReaderOrderError> {
         match reader {
             "archive" if self.is_disk_full => Err(ReaderOrderError::Disk(io::ErrorKind::StorageFull.into())),
-            "archive" => Ok(self.given.lock().unwrap().push(order)),
+            "archive" => {
+                self.given.lock().unwrap().push(order);
+                Ok(())
+            }
             _ => Err(ReaderOrderError::Unknown),
         }
     }

@@ -181,7 +181,7 @@ fn what_is_sent_again_has_the_same_identities_and_what_is_skipped_is_not_sent() 
     register(&collector);
     EXPORTERS.iter().for_each(|exporter| send_some(exporter, collector.receiving, 1, 40));
     collector.wait_until("counted", || counted(&collector, EXPORTERS[1])[1] == 40 * crate::crashes::FLOWS_A_DATAGRAM);
-    is_sent(&collector);
+    is_sent(&collector, "kafka");
     let found = is_complete(&cluster, &collector);
     let orders = |arguments: &[&str]| {
         let (printed, errors, code) = collector.command(&[&["readers"], arguments].concat());
@@ -190,24 +190,24 @@ fn what_is_sent_again_has_the_same_identities_and_what_is_skipped_is_not_sent() 
     };
     let printed = orders(&["reset", "kafka", "--to", "oldest"]);
     assert!(printed.starts_with("kafka reads again ") && !printed.contains(" 0 flushes"), "{printed}");
-    is_sent(&collector);
+    is_sent(&collector, "kafka");
     let again = is_complete(&cluster, &collector);
     assert_eq!(again["records"].as_u64(), found["records"].as_u64().map(|records| 2 * records), "{again:#}");
     // While it is paused, nothing is sent; what is skipped then is not sent later.
     orders(&["pause", "kafka"]);
     send_some(EXPORTERS[0], collector.receiving, 41, 10);
-    collector.wait_until("unread", || reader(&collector)["unreadFlushes"] != 0);
+    collector.wait_until("unread", || reader(&collector, "kafka")["unreadFlushes"] != 0);
     collector.wait_until("counted", || counted(&collector, EXPORTERS[0])[1] == 50 * crate::crashes::FLOWS_A_DATAGRAM);
     let (_, errors, code) = collector.command(&["readers", "reset", "kafka", "--to", "newest"]);
     assert!(code == Some(9) && errors.contains("add --yes to skip"), "{errors}");
     let printed = orders(&["reset", "kafka", "--to", "newest", "--yes"]);
     assert!(printed.starts_with("kafka skips "), "{printed}");
     orders(&["resume", "kafka"]);
-    is_sent(&collector);
-    assert!(reader(&collector)["skippedFlushes"].as_u64() > Some(0), "{:#}", reader(&collector));
+    is_sent(&collector, "kafka");
+    assert!(reader(&collector, "kafka")["skippedFlushes"].as_u64() > Some(0), "{:#}", reader(&collector, "kafka"));
     send_some(EXPORTERS[1], collector.receiving, 41, 1);
     collector.wait_until("counted", || counted(&collector, EXPORTERS[1])[1] == 41 * crate::crashes::FLOWS_A_DATAGRAM);
-    is_sent(&collector);
+    is_sent(&collector, "kafka");
     let found = cluster.consumed();
     assert_eq!(found["identities"], 81 * crate::crashes::FLOWS_A_DATAGRAM, "{found:#}");
     assert!(collector.log().contains("skipped flushes of the log, as ordered"), "{}", collector.log());

@@ -50,7 +50,7 @@ enum Action {
     },
     /// Let a reader hand on again everything that the log has, or skip it
     ///
-    /// To the oldest: Kafka gets flows again with the same identities; the archive leaves out what its files have. The log has
+    /// To the oldest: Kafka gets flows again with the same identities; the archive and ClickHouse leave out what they have. The log has
     /// only what another reader has not read yet. To the newest: what is skipped is lost for this reader, and counted.
     Reset {
         /// The name of the reader

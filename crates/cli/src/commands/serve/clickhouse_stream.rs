@@ -64,6 +64,11 @@ impl LogConsumer for ClickhouseStream {
         self.failed = None;
         self.writer.rewind();
     }
+
+    fn begin_again(&mut self) {
+        self.failed = None;
+        self.writer.begin_again();
+    }
 }
 
 impl ClickhouseView {
