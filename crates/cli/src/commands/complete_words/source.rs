@@ -180,6 +180,6 @@ mod tests {
         }
         let mut found = Vec::new();
         arguments(&crate::Arguments::command(), "", &mut found);
-        assert_eq!(found.len(), 34, "{found:?}");
+        assert_eq!(found.len(), 37, "{found:?}");
     }
 }
