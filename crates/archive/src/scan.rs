@@ -117,6 +117,8 @@ pub struct Read {
     pub since: Option<Timestamp>,
     /// How far the archive reaches; `None` if no collector runs, or if it has archived nothing yet.
     pub reaches: Option<Reach>,
+    /// The database that was asked instead of files, of which nothing is known then.
+    pub database: Option<Database>,
 }
 
 impl Read {
@@ -126,6 +128,15 @@ impl Read {
         self.groups_skipped += other.groups_skipped;
         self.rows += other.rows;
     }
+}
+
+/// A database that has the same flows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Database {
+    /// What it is.
+    pub name: &'static str,
+    /// When the newest flow was received that it has.
+    pub reaches: Option<Timestamp>,
 }
 
 /// A file, or a part of it, that cannot be read.
@@ -158,6 +169,9 @@ pub enum ScanError {
     /// It is no question.
     #[error("{0}")]
     Invalid(String),
+    /// The database that has the flows does not answer.
+    #[error("{0}")]
+    Database(String),
     /// The folder of the archive cannot be read.
     #[error("the archive cannot be read: {0}")]
     Folder(#[from] io::Error),

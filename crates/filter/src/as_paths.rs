@@ -15,7 +15,7 @@ const NONE: u32 = 0;
 
 /// Sequences of ASes, of which a path has at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct AsPaths {
+pub struct AsPaths {
     sequences: Vec<Vec<u32>>,
     /// The sequence is all of the path.
     is_whole: bool,
@@ -31,6 +31,18 @@ pub(crate) fn sequence(text: &str) -> Option<Vec<u32>> {
 impl AsPaths {
     pub(crate) const fn new(sequences: Vec<Vec<u32>>, is_whole: bool) -> Self {
         Self { sequences, is_whole }
+    }
+
+    /// The sequences. That of AS 0 is what a path has that is unknown or empty.
+    #[must_use]
+    pub fn sequences(&self) -> &[Vec<u32>] {
+        &self.sequences
+    }
+
+    /// Whether a sequence has to be all of the path.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        self.is_whole
     }
 
     /// Whether a path as rows have it matches. Members of sets are in it one after the other.

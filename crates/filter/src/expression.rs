@@ -10,17 +10,22 @@ use crate::quantity::{Form, Quantity};
 use crate::ranges::{AddressSet, Countries, Ranges};
 use crate::words::FLAGS;
 
+/// A condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Expression {
+pub enum Expression {
+    /// One that is tested.
     Test(Test),
+    /// What this one is not.
     Not(Box<Self>),
     /// Of none, every row.
     All(Vec<Self>),
+    /// Of none, no row.
     Any(Vec<Self>),
 }
 
+/// A test of the values of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Test {
+pub enum Test {
     /// The value is one of these numbers.
     Number(Quantity, Ranges<u64>),
     /// The address is one of these.
@@ -39,11 +44,16 @@ pub(crate) enum Test {
 
 /// How two numbers are compared. That they differ is written as [`Expression::Not`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Comparison {
+pub enum Comparison {
+    /// The left one is larger.
     More,
+    /// The left one is smaller.
     Less,
+    /// The left one is not smaller.
     AtLeast,
+    /// The left one is not larger.
     AtMost,
+    /// Both are the same.
     Equal,
 }
 

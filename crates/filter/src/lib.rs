@@ -45,13 +45,16 @@ use std::str::FromStr;
 use columns::{Columns, Id, Row};
 use flow::Networks;
 
+pub use as_paths::AsPaths;
 pub use bounds::{Bounds, Known};
 pub use error::FilterError;
+pub use expression::{Comparison, Expression, Test};
+pub use quantity::Quantity;
+pub use ranges::{AddressSet, Ranges};
 pub use select::{ColumnValues, Selection};
 
 use bounds::Left;
-use expression::Expression;
-use ranges::{AddressRange, AddressSet};
+use ranges::AddressRange;
 
 /// The longest filter, in octets: a list of about a thousand addresses.
 pub const LONGEST_BYTES: usize = 16 * 1024;
@@ -79,6 +82,12 @@ impl Filter {
         self.0.is_none()
     }
 
+    /// What it means, for those that write it in another language; `None` if every row matches.
+    #[must_use]
+    pub const fn expression(&self) -> Option<&Expression> {
+        self.0.as_ref()
+    }
+
     /// What matches this filter and another one.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
@@ -92,7 +101,7 @@ impl Filter {
     #[must_use]
     pub fn with_address(id: Id, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
         let ranges = addresses.into_iter().filter_map(|address| AddressRange::new(address, address)).collect();
-        Self(Some(Expression::Test(expression::Test::Address(id, AddressSet::new(ranges)))))
+        Self(Some(Expression::Test(Test::Address(id, AddressSet::new(ranges)))))
     }
 
     /// Whether a row matches.
@@ -138,7 +147,7 @@ impl Filter {
         tests
     }
 
-    fn each_test<'f>(&'f self, mut visitor: impl FnMut(&'f expression::Test)) {
+    fn each_test<'f>(&'f self, mut visitor: impl FnMut(&'f Test)) {
         if let Some(expression) = &self.0 {
             expression.tests(&mut visitor);
         }

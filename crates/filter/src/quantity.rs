@@ -6,7 +6,7 @@ use columns::{Id, Kind, Row};
 
 /// A value of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Quantity {
+pub enum Quantity {
     /// A column as it is.
     Column(Id),
     /// Octets of both directions.

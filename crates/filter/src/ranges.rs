@@ -7,10 +7,11 @@ use flow::Country;
 
 /// Numbers as ranges with both ends, in ascending order; they neither overlap nor touch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Ranges<T>(Vec<(T, T)>);
+pub struct Ranges<T>(Vec<(T, T)>);
 
 /// An unsigned integer.
-pub(crate) trait Number: Copy + Ord {
+pub trait Number: Copy + Ord {
+    /// The number after it, if there is one.
     fn next(self) -> Option<Self>;
 }
 
@@ -25,6 +26,14 @@ macro_rules! numbers {
 }
 
 numbers!(u32, u64, u128);
+
+impl<T> Ranges<T> {
+    /// The first and the last number of each range.
+    #[must_use]
+    pub fn as_slice(&self) -> &[(T, T)] {
+        &self.0
+    }
+}
 
 impl<T: Number> Ranges<T> {
     pub(crate) fn new(mut ranges: Vec<(T, T)>) -> Self {
@@ -103,7 +112,7 @@ fn side(ranges: &[String], f: &mut fmt::Formatter<'_>) -> fmt::Result {
 
 /// Addresses of both families. An IPv6 address that maps an IPv4 address is that IPv4 address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct AddressSet {
+pub struct AddressSet {
     pub(crate) v4: Ranges<u32>,
     pub(crate) v6: Ranges<u128>,
 }
@@ -139,6 +148,18 @@ impl AddressRange {
 }
 
 impl AddressSet {
+    /// Those of IPv4, as numbers.
+    #[must_use]
+    pub const fn v4(&self) -> &Ranges<u32> {
+        &self.v4
+    }
+
+    /// Those of IPv6, as numbers. A range may have those that map IPv4 addresses, which are none of it.
+    #[must_use]
+    pub const fn v6(&self) -> &Ranges<u128> {
+        &self.v6
+    }
+
     pub(crate) fn new(ranges: Vec<AddressRange>) -> Self {
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
         for range in ranges {

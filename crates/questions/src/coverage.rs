@@ -21,7 +21,11 @@ pub struct Coverage {
     pub missing: Vec<MissingFlows>,
     /// What could not be read and is missing in the answer.
     pub left_out: Vec<LeftOutFile>,
-    /// What was read; absent for keys that are limited to senders.
+    /// The database that answered instead of the files of the archive: `clickhouse`; absent if files were read. What did not reach
+    /// the database, and what is no longer there, is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
+    /// What was read; absent for keys that are limited to senders, and if a database answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub read: Option<ReadFiles>,
 }
@@ -98,12 +102,14 @@ impl Coverage {
             row_groups_skipped: read.groups_skipped,
             rows: read.rows,
         };
+        let reaches = read.reaches.map(|reach| reach.received).or(read.database.and_then(|database| database.reaches));
         Ok(Self {
             since: read.since.map(text),
-            reaches: read.reaches.map(|reach| text(reach.received)),
+            reaches: reaches.map(text),
             missing: read.missing.iter().map(|missing| MissingFlows::new(missing, scope)).collect(),
             left_out: read.left_out.iter().map(LeftOutFile::from).collect(),
-            read: (!scope.is_limited()).then_some(read_files),
+            database: read.database.map(|database| database.name.to_owned()),
+            read: (!scope.is_limited() && read.database.is_none()).then_some(read_files),
         })
     }
 

@@ -11,6 +11,7 @@
 //! | [`parts`] | the same questions about ever longer parts of their time |
 //! | `value` | values of columns and keys as JSON has them |
 //! | `names` | what values are called |
+//! | `source` | what has the flows: the archive, or a database with the same flows |
 //! | [`coverage`] | what an answer was read from, and what is missing in it |
 //! | `error` | what is wrong with a word, and where |
 //!
@@ -22,7 +23,7 @@
 //! assert_eq!(question.keys[0].to_string(), "srcip/24/48");
 //! ```
 //!
-//! Not here: how files are read (`archive`), who may ask what and when (`api`), and tables (`cli`).
+//! Not here: how files are read (`archive`) and databases asked (`clickhouse`), who may ask what and when (`api`), and tables (`cli`).
 
 pub mod coverage;
 mod error;
@@ -31,6 +32,7 @@ pub mod parts;
 pub mod rows;
 pub mod scope;
 pub mod series;
+mod source;
 pub mod top;
 mod value;
 mod words;
@@ -45,6 +47,7 @@ pub use parts::Question;
 pub use rows::{FlowRow, FlowRows, RowsQuestion};
 pub use scope::{Asked, Scope};
 pub use series::{FlowSeries, SeriesQuestion};
+pub use source::FlowSource;
 pub use top::{FlowGroup, FlowSums, FlowTop, TopQuestion};
 pub use value::{Record, Value};
 pub use words::Words;

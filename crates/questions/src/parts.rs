@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use archive::Scan;
 use flow::Timestamp;
 use serde::Serialize;
 
@@ -10,6 +9,7 @@ use crate::error::AnswerError;
 use crate::rows::{FlowRows, RowOrder, RowsQuestion};
 use crate::scope::Scope;
 use crate::series::{FlowSeries, SeriesQuestion};
+use crate::source::FlowSource;
 use crate::top::{FlowTop, TopQuestion};
 
 /// The files of the archive are of an hour each.
@@ -35,7 +35,7 @@ pub trait Question: Clone + Send + 'static {
     ///
     /// # Errors
     /// When it does not fit into memory, was cancelled, or is about a time from which the archive has nothing any more.
-    fn answer(&self, scan: &Scan<'_>) -> Result<Self::Answer, AnswerError>;
+    fn answer(&self, source: &dyn FlowSource) -> Result<Self::Answer, AnswerError>;
 
     /// The same question about the newest part of its time, about ever longer ones, and at last about all of it. Each begins
     /// with an hour of UTC, as files and steps of time do.
@@ -62,8 +62,8 @@ impl Question for RowsQuestion {
         self.order == RowOrder::Newest && self.after.is_none()
     }
 
-    fn answer(&self, scan: &Scan<'_>) -> Result<FlowRows, AnswerError> {
-        self.answer(scan)
+    fn answer(&self, source: &dyn FlowSource) -> Result<FlowRows, AnswerError> {
+        self.answer(source)
     }
 }
 
@@ -74,8 +74,8 @@ impl Question for TopQuestion {
         &mut self.scope
     }
 
-    fn answer(&self, scan: &Scan<'_>) -> Result<FlowTop, AnswerError> {
-        self.answer(scan)
+    fn answer(&self, source: &dyn FlowSource) -> Result<FlowTop, AnswerError> {
+        self.answer(source)
     }
 }
 
@@ -86,8 +86,8 @@ impl Question for SeriesQuestion {
         &mut self.scope
     }
 
-    fn answer(&self, scan: &Scan<'_>) -> Result<FlowSeries, AnswerError> {
-        self.answer(scan)
+    fn answer(&self, source: &dyn FlowSource) -> Result<FlowSeries, AnswerError> {
+        self.answer(source)
     }
 }
 

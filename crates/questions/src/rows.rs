@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use archive::Scan;
 use archive::scan::{MOST_ROWS, Place, RowQuestion, Rows};
 use columns::{Columns, Id, Row, Value as Stored};
 use flow::Timestamp;
@@ -13,6 +12,7 @@ use crate::coverage::Coverage;
 use crate::error::{AnswerError, QuestionError};
 use crate::names::{self, Names};
 use crate::scope::{Asked, Counters, Scope};
+use crate::source::FlowSource;
 use crate::value::{Record, Value};
 use crate::words::Words;
 
@@ -142,7 +142,7 @@ impl RowsQuestion {
     ///
     /// # Errors
     /// When it does not fit into memory, was cancelled, or is about a time from which the archive has nothing any more.
-    pub fn answer(&self, scan: &Scan<'_>) -> Result<FlowRows, AnswerError> {
+    pub fn answer(&self, source: &dyn FlowSource) -> Result<FlowRows, AnswerError> {
         let scope = &self.scope;
         let mut columns = Columns::NONE;
         self.columns.iter().for_each(|id| columns.add(*id));
@@ -153,7 +153,7 @@ impl RowsQuestion {
             // The name of a port depends on the protocol, which may not be asked for.
             self.columns.iter().filter_map(|id| id.protocol_of_port()).for_each(|protocol| columns.add(protocol));
         }
-        let Rows { rows, next, read } = scan.rows(&RowQuestion {
+        let Rows { rows, next, read } = source.rows(&RowQuestion {
             received: scope.received.clone(),
             filter: scope.matched(),
             is_newest_first: self.order == RowOrder::Newest,

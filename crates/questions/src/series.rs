@@ -1,6 +1,5 @@
 //! The largest groups of flows in steps of time.
 
-use archive::Scan;
 use archive::scan::{Group, GroupQuestion, Key, MOST_LINES, Order, Step};
 use columns::Id;
 use flow::Timestamp;
@@ -11,6 +10,7 @@ use crate::coverage::Coverage;
 use crate::error::{AnswerError, QuestionError};
 use crate::names;
 use crate::scope::{Asked, Scope, milliseconds};
+use crate::source::FlowSource;
 use crate::top::{FlowGroup, FlowRest, FlowSums, SUMS, keys, name_of};
 use crate::value::Record;
 use crate::words::Words;
@@ -95,7 +95,7 @@ impl SeriesQuestion {
     ///
     /// # Errors
     /// When it does not fit into memory, was cancelled, or is about a time from which the archive has nothing any more.
-    pub fn answer(&self, scan: &Scan<'_>) -> Result<FlowSeries, AnswerError> {
+    pub fn answer(&self, source: &dyn FlowSource) -> Result<FlowSeries, AnswerError> {
         let Self { scope, keys, order, most, every } = self;
         let question = GroupQuestion {
             received: scope.received.clone(),
@@ -106,7 +106,7 @@ impl SeriesQuestion {
             order: *order,
             most: *most,
         };
-        let series = scan.series(&question, Id::Received, *every)?;
+        let series = source.series(&question, Id::Received, *every)?;
         let groups = series.groups;
         let of_group = |group: &Group| FlowGroup {
             key: Record::of_group(keys, &group.keys, &scope.zone),

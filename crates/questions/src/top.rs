@@ -1,6 +1,5 @@
 //! Groups of flows, the largest first, and the exact sum of the others.
 
-use archive::Scan;
 use archive::scan::{Group, GroupQuestion, Key, Order, Sums};
 use flow::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -10,6 +9,7 @@ use crate::coverage::Coverage;
 use crate::error::{AnswerError, QuestionError};
 use crate::names::{self, Names};
 use crate::scope::{Asked, Scope};
+use crate::source::FlowSource;
 use crate::value::Record;
 use crate::words::Words;
 
@@ -136,9 +136,9 @@ impl TopQuestion {
     ///
     /// # Errors
     /// When it does not fit into memory, was cancelled, or is about a time from which the archive has nothing any more.
-    pub fn answer(&self, scan: &Scan<'_>) -> Result<FlowTop, AnswerError> {
+    pub fn answer(&self, source: &dyn FlowSource) -> Result<FlowTop, AnswerError> {
         let Self { scope, keys, distinct, order, most } = self;
-        let groups = scan.groups(&GroupQuestion {
+        let groups = source.groups(&GroupQuestion {
             received: scope.received.clone(),
             filter: scope.matched(),
             keys: keys.clone(),
