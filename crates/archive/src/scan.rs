@@ -55,6 +55,7 @@ use std::io;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use columns::{Columns, Kind};
 use flow::Timestamp;
@@ -165,6 +166,12 @@ pub enum ScanError {
     TooLarge {
         /// The memory that there is.
         octets: usize,
+    },
+    /// It takes too long.
+    #[error("the answer takes longer than {} seconds: ask for a shorter time or for fewer exporters, or filter more", .limit.as_secs())]
+    TooLong {
+        /// How long it may take.
+        limit: Duration,
     },
     /// It is no question.
     #[error("{0}")]

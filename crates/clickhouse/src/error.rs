@@ -73,6 +73,7 @@ pub(crate) mod code {
     pub(crate) const UNKNOWN_DATABASE: u32 = 81;
     pub(crate) const UNKNOWN_SETTING: u32 = 115;
     pub(crate) const READONLY: u32 = 164;
+    pub(crate) const TIMEOUT_EXCEEDED: u32 = 159;
     pub(crate) const UNKNOWN_USER: u32 = 192;
     pub(crate) const WRONG_PASSWORD: u32 = 193;
     pub(crate) const REQUIRED_PASSWORD: u32 = 194;
@@ -83,6 +84,7 @@ pub(crate) mod code {
     pub(crate) const NOT_ENOUGH_SPACE: u32 = 243;
     pub(crate) const TOO_MANY_PARTS: u32 = 252;
     pub(crate) const TOO_FEW_REPLICAS: u32 = 285;
+    pub(crate) const QUERY_WAS_CANCELLED: u32 = 394;
     pub(crate) const SETTING_CONSTRAINT: u32 = 452;
     pub(crate) const ACCESS_DENIED: u32 = 497;
     pub(crate) const AUTHENTICATION_FAILED: u32 = 516;

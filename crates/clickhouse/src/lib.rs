@@ -10,16 +10,18 @@
 //! | `statements` | the SQL of the writer |
 //! | `client` | requests with bound parameters to one of several hosts; nothing waits without a bound |
 //! | `connection` | how connections come about, so that their errors differ from those of requests |
+//! | [`TableScan`] | **questions about flows**, as the archive answers them |
 //! | `settings` | where ClickHouse is, and who we are |
 //! | `error` | what keeps flows from ClickHouse, and what to do |
 //!
-//! Not here: the log, filters, and what questions are asked.
+//! Not here: the log, filters, and the words of questions.
 
 mod client;
 mod connection;
 mod error;
 mod native;
 mod part;
+mod questions;
 mod schema;
 mod settings;
 mod statements;
@@ -28,5 +30,6 @@ mod writer;
 
 pub use client::{Answer, Client, Request};
 pub use error::Error;
+pub use questions::TableScan;
 pub use settings::{Compression, Settings};
 pub use writer::{Sent, Writer};

@@ -81,7 +81,7 @@ impl Sums {
     }
 
     /// Subtracts others, which are among these; stops at zero.
-    pub(crate) fn subtract(&mut self, other: Self) {
+    pub fn subtract(&mut self, other: Self) {
         self.rows = self.rows.saturating_sub(other.rows);
         self.bytes = self.bytes.saturating_sub(other.bytes);
         self.packets = self.packets.saturating_sub(other.packets);

@@ -130,7 +130,8 @@ impl Scan<'_> {
 
 impl RowQuestion {
     /// When the rows after the last answer were received.
-    fn remaining(&self) -> Range<Timestamp> {
+    #[must_use]
+    pub fn remaining(&self) -> Range<Timestamp> {
         let Range { start, end } = self.received;
         match self.after.map(|place| place.received) {
             None => start..end,
