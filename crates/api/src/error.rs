@@ -35,6 +35,8 @@ pub(crate) enum Error {
     Busy(String),
     /// The store is unreachable; the same request may be repeated.
     Unavailable,
+    /// The database that has the answer gives none; the message has its reason.
+    NoAnswer(String),
     /// Anything else; it is logged.
     Internal,
 }
@@ -62,7 +64,7 @@ impl Error {
             Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT"),
             Self::PayloadTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE"),
             Self::TooMuch(_) => (StatusCode::UNPROCESSABLE_ENTITY, "UNPROCESSABLE_ENTITY"),
-            Self::Busy(_) | Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE"),
+            Self::Busy(_) | Self::NoAnswer(_) | Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_SERVER_ERROR"),
         }
     }
@@ -80,6 +82,7 @@ impl Error {
             | Self::Forbidden(message)
             | Self::NotFound(message)
             | Self::Busy(message)
+            | Self::NoAnswer(message)
             | Self::TooMuch(message) => message,
             Self::TooManyFailures => {
                 "this client has sent too many requests with wrong credentials; requests with valid ones are still accepted".into()

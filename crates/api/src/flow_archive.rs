@@ -1,5 +1,5 @@
-//! The archive of flows that is asked. A question reads files for seconds: it takes a turn, runs in the background while
-//! nothing else needs a processor, and ends when its client has gone.
+//! The archive of flows that is asked, or the table in ClickHouse with the same flows. A question reads files for seconds: it takes
+//! a turn, runs in the background while nothing else needs a processor, and ends when its client has gone.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,7 +9,8 @@ use std::time::Duration;
 use archive::scan::{Progress, ScanError};
 use archive::{OpenParts, Scan};
 use axum::body::Bytes;
-use questions::{AnswerError, QuestionError};
+use clickhouse::{Client, TableScan};
+use questions::{AnswerError, FlowSource, QuestionError};
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
@@ -29,12 +30,20 @@ pub struct FlowArchive(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    folder: PathBuf,
-    open: OpenParts,
+    flows: Flows,
     /// The memory of a question, in octets.
     memory: usize,
     closed: watch::Sender<bool>,
     asked: Asked,
+}
+
+/// Where the flows are.
+#[derive(Debug)]
+enum Flows {
+    /// In files, and in what is in no complete file yet.
+    Archive { folder: PathBuf, open: OpenParts },
+    /// In ClickHouse, where a question takes this many octets of memory at most.
+    ClickHouse { client: Client, memory: u64 },
 }
 
 /// How many questions have begun, and how they ended.
@@ -53,7 +62,17 @@ impl FlowArchive {
     /// The archive in a folder, and what is in no complete file yet. A question takes this many octets of memory at most.
     #[must_use]
     pub fn new(folder: PathBuf, open: OpenParts, memory: usize) -> Self {
-        Self(Arc::new(Shared { folder, open, memory, closed: watch::Sender::new(false), asked: Asked::default() }))
+        Self::of(Flows::Archive { folder, open }, memory)
+    }
+
+    /// The table in ClickHouse. A question takes this many octets of memory at most here, and this many there.
+    #[must_use]
+    pub fn in_clickhouse(client: Client, memory: usize, memory_there: u64) -> Self {
+        Self::of(Flows::ClickHouse { client, memory: memory_there }, memory)
+    }
+
+    fn of(flows: Flows, memory: usize) -> Self {
+        Self(Arc::new(Shared { flows, memory, closed: watch::Sender::new(false), asked: Asked::default() }))
     }
 
     /// Ends all questions: the collector stops.
@@ -66,13 +85,21 @@ impl FlowArchive {
         &self,
         cancelled: &AtomicBool,
         threads: usize,
+        patience: Duration,
         progress: &Progress,
-        answer: impl FnOnce(&Scan<'_>) -> Result<A, AnswerError>,
+        answer: impl FnOnce(&dyn FlowSource) -> Result<A, AnswerError>,
     ) -> Result<Bytes, Error> {
-        let Shared { folder, open, memory, asked, .. } = &*self.0;
+        let Shared { flows, memory, asked, .. } = &*self.0;
+        let octets = *memory;
         asked.begun.fetch_add(1, Ordering::Relaxed);
-        let found =
-            answer(&Scan { folder, open: Some(open), octets: *memory, threads, cancelled, progress: Some(progress) });
+        let found = match flows {
+            Flows::Archive { folder, open } => {
+                answer(&Scan { folder, open: Some(open), octets, threads, cancelled, progress: Some(progress) })
+            }
+            Flows::ClickHouse { client, memory } => {
+                answer(&TableScan { client, octets, server_octets: *memory, patience, cancelled })
+            }
+        };
         let ended = match &found {
             Ok(_) => &asked.answered,
             Err(AnswerError::Scan(ScanError::Cancelled)) => &asked.cancelled,
@@ -110,7 +137,7 @@ impl Api {
     pub(crate) async fn ask_flow_archive<A: Serialize>(
         &self,
         party: Party,
-        answer: impl FnOnce(&Scan<'_>) -> Result<A, AnswerError> + Send + 'static,
+        answer: impl FnOnce(&dyn FlowSource) -> Result<A, AnswerError> + Send + 'static,
     ) -> Result<Bytes, Error> {
         self.watch_flow_archive(party, PATIENCE, Arc::default(), answer).await
     }
@@ -121,16 +148,19 @@ impl Api {
         party: Party,
         patience: Duration,
         progress: Arc<Progress>,
-        answer: impl FnOnce(&Scan<'_>) -> Result<A, AnswerError> + Send + 'static,
+        answer: impl FnOnce(&dyn FlowSource) -> Result<A, AnswerError> + Send + 'static,
     ) -> Result<Bytes, Error> {
         let archive = self.flow_archive.clone().ok_or_else(|| {
-            Error::NotFound("this collector keeps no flows: set archive.enabled = true and restart it".into())
+            let message = "this collector keeps no flows: set archive.enabled = true, or archive.query = \"clickhouse\" if \
+                           ClickHouse has them, and restart it";
+            Error::NotFound(message.into())
         })?;
         let mut closed = archive.0.closed.subscribe();
         let end = Instant::now() + patience;
         let answered = async {
             let turn = timeout_at(end, self.work_turns.scan_turn(party)).await.map_err(|_| busy())?;
-            let scan = move |cancelled: &AtomicBool, threads| archive.answer(cancelled, threads, &progress, answer);
+            let scan =
+                move |cancelled: &AtomicBool, threads| archive.answer(cancelled, threads, patience, &progress, answer);
             timeout_at(end, self.work_turns.scan(turn, scan)).await.map_err(|_| too_long(patience))??
         };
         tokio::select! {
@@ -165,10 +195,14 @@ impl From<AnswerError> for Error {
     fn from(error: AnswerError) -> Self {
         match error {
             AnswerError::Question(error) => error.into(),
-            AnswerError::Scan(ScanError::TooLarge { .. }) => Self::TooMuch(error.to_string()),
+            AnswerError::Scan(ScanError::TooLarge { .. } | ScanError::TooLong { .. }) => Self::TooMuch(error.to_string()),
             AnswerError::Scan(ScanError::Invalid(message)) => Self::BadRequest(message),
             // Its client has gone, or gets another answer.
             AnswerError::Scan(ScanError::Cancelled) => Self::Busy("the question was cancelled".into()),
+            AnswerError::Scan(ScanError::Database(message)) => {
+                tracing::warn!("a question about flows has no answer: {message}");
+                Self::NoAnswer(message)
+            }
             AnswerError::Scan(ScanError::Folder(_)) => {
                 tracing::error!(%error, "request failed");
                 Self::Internal
@@ -191,6 +225,8 @@ mod tests {
             (AnswerError::Question(wrong), StatusCode::BAD_REQUEST),
             (ScanError::Invalid("x".to_owned()).into(), StatusCode::BAD_REQUEST),
             (ScanError::TooLarge { octets: questions::MEMORY }.into(), StatusCode::UNPROCESSABLE_ENTITY),
+            (ScanError::TooLong { limit: PATIENCE }.into(), StatusCode::UNPROCESSABLE_ENTITY),
+            (ScanError::Database("x".to_owned()).into(), StatusCode::SERVICE_UNAVAILABLE),
             (ScanError::Cancelled.into(), StatusCode::SERVICE_UNAVAILABLE),
             (ScanError::Folder(std::io::ErrorKind::PermissionDenied.into()).into(), StatusCode::INTERNAL_SERVER_ERROR),
         ] {

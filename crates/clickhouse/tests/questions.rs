@@ -124,7 +124,7 @@ fn archive(folder: &Path, flushes: &[(WriterId, FlushNumber, Vec<Row>)]) {
 
 /// Creates and fills the table.
 fn fill(table: &str, flushes: &[(WriterId, FlushNumber, Vec<Row>)]) {
-    let mut writer = clickhouse::Writer::new(settings(table), Compression::Lz4);
+    let mut writer = clickhouse::Writer::new(settings(table), Compression::Zstd);
     for (id, number, rows) in flushes {
         rows.iter().for_each(|row| writer.take(*id, *number, row).unwrap());
         writer.end_flush().unwrap();

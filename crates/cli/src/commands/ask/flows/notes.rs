@@ -40,17 +40,25 @@ fn of_answer(asked: &Asked, coverage: &Coverage) -> Vec<String> {
         let rows = count_of(read.rows, "flow record");
         notes.push(format!("read {rows} in {}", count_of(read.files, "file")));
     }
+    // Of others than files, nothing else is known.
+    let place = match &coverage.database {
+        Some(_) => "the table in ClickHouse",
+        None => "the archive",
+    };
+    if coverage.database.is_some() {
+        notes.push(format!("read from {place}"));
+    }
     if let Some(note) = super::super::future(from) {
         notes.push(note);
         return notes;
     }
     match &coverage.since {
-        Some(since) if since > from => notes.push(format!("the archive begins with {since}")),
+        Some(since) if since > from => notes.push(format!("{place} begins with {since}")),
         Some(_) => {}
-        None => notes.push("the archive has no flows".to_owned()),
+        None => notes.push(format!("{place} has no flows")),
     }
     if let Some(reaches) = coverage.reaches.as_ref().filter(|reaches| *reaches < to) {
-        notes.push(format!("the archive reaches to {reaches}: later flows follow within seconds"));
+        notes.push(format!("{place} reaches to {reaches}: later flows follow within seconds"));
     }
     notes.extend(coverage.missing.iter().map(|missing| {
         let amount = missing.amount.map(|amount| {
