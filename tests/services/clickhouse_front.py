@@ -70,12 +70,10 @@ def execute(query, options, data, encoding):
                 else:
                     query = f"{query} FROM INFILE {literal(path)} FORMAT {form[1]}"
             engine.query("USE `" + options.get("database", "default").replace("`", "\\`") + "`")
-            for name, value in options.items():
-                if name in NOT_SETTINGS:
-                    continue
-                if not name.startswith("param_"):
-                    changed.append(name)
-                engine.query(f"SET {name} = {literal(value)}")
+            given = {name: value for name, value in options.items() if name not in NOT_SETTINGS}
+            changed = [name for name in given if not name.startswith("param_")]
+            if given:
+                engine.query("SET " + ", ".join(f"{name} = {literal(value)}" for name, value in given.items()))
             return engine.query(query, options.get("default_format", "TabSeparated")).bytes()
         except Refused:
             raise
@@ -84,11 +82,11 @@ def execute(query, options, data, encoding):
             code = re.search(r"Code: (\d+)", text)
             raise Refused(int(code[1]) if code else 1000, text[code.start() :] if code else text)
         finally:
-            for name in changed:
-                try:
-                    engine.query(f"SET {name} = DEFAULT")
-                except Exception:
-                    pass
+            try:
+                if changed:
+                    engine.query("SET " + ", ".join(f"{name} = DEFAULT" for name in changed))
+            except Exception:
+                pass
             if path:
                 os.unlink(path)
 

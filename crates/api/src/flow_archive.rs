@@ -195,7 +195,9 @@ impl From<AnswerError> for Error {
     fn from(error: AnswerError) -> Self {
         match error {
             AnswerError::Question(error) => error.into(),
-            AnswerError::Scan(ScanError::TooLarge { .. } | ScanError::TooLong { .. }) => Self::TooMuch(error.to_string()),
+            AnswerError::Scan(ScanError::TooLarge { .. } | ScanError::TooLong { .. }) => {
+                Self::TooMuch(error.to_string())
+            }
             AnswerError::Scan(ScanError::Invalid(message)) => Self::BadRequest(message),
             // Its client has gone, or gets another answer.
             AnswerError::Scan(ScanError::Cancelled) => Self::Busy("the question was cancelled".into()),

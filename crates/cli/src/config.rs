@@ -62,10 +62,11 @@ use std::time::Duration;
 
 use accounting::field::FieldSet;
 use api::Signatures;
-pub(crate) use archive::Archive;
+pub(crate) use archive::{Archive, Query};
 pub(crate) use bmp::Bmp;
 pub(crate) use clickhouse::Clickhouse;
 pub(crate) use error::ConfigError;
+use error::Problem;
 use flow::{Network, Prefix};
 use forward::Forward;
 pub(crate) use http::Http;
@@ -341,6 +342,8 @@ impl Default for Config {
                 keep: Duration::from_secs(7 * DAY),
                 max_bytes: 10 * 1024 * 1024 * 1024,
                 free_percent: NonZero::new(10),
+                query: Query::default(),
+                query_memory: 4 * 1024 * 1024 * 1024,
             },
             kafka: Kafka::default(),
             clickhouse: Clickhouse::default(),
@@ -381,6 +384,10 @@ impl Loaded {
     }
 }
 
+/// Questions would have no answers.
+const NO_CLICKHOUSE: &str = "archive.query is \"clickhouse\", but no flows are sent to ClickHouse: set clickhouse.hosts too, or \
+                             archive.query = \"local\"";
+
 impl Config {
     /// Reads the given file, or [`DEFAULT_FILE`] if it exists; then the environment, whose variables are described at
     /// [`key::Key::variable`].
@@ -399,6 +406,9 @@ impl Config {
             source::apply_file(path, &text, &mut config, &mut origins, &mut problems);
         }
         source::apply_environment(environment, &mut config, &mut origins, &mut problems);
+        if config.archive.query == Query::Clickhouse && !config.clickhouse.is_on() {
+            problems.push(Problem::of_several(NO_CLICKHOUSE));
+        }
         if problems.is_empty() { Ok(Loaded { config, file, origins }) } else { Err(ConfigError::new(problems)) }
     }
 }

@@ -292,15 +292,21 @@ fn add(target: &mut String, before: &str, name: &str, value: &str) {
     percent(target, value);
 }
 
-/// Percent-encoded (RFC 3986, section 2.3 has what needs it not).
+/// Percent-encoded where that is needed.
 fn percent(target: &mut String, text: &str) {
     for octet in text.bytes() {
-        match octet {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => target.push(char::from(octet)),
+        if is_plain(octet) {
+            target.push(char::from(octet));
+        } else {
             // Writing to a string does not fail.
-            octet => _ = write!(target, "%{octet:02X}"),
+            _ = write!(target, "%{octet:02X}");
         }
     }
+}
+
+/// Whether an octet may be in a query as it is (RFC 3986, section 3.4): those of lists of numbers and addresses, which are long.
+pub(crate) const fn is_plain(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_' | b'~' | b':' | b',' | b'(' | b')')
 }
 
 #[cfg(test)]

@@ -41,13 +41,14 @@ use view::View;
 
 use self::archive_view::ArchiveView;
 use self::archiver::Archiver;
+use self::memory_limit::question_memory;
 use self::origin_files::OriginFiles;
 use self::process_view::ProcessView;
 use self::reader_orders::ReaderOrders;
 use self::running::Running;
 use self::status_log::StatusLog;
 use self::streams::Streams;
-use crate::config::{Archive, Config, Loaded, Storage};
+use crate::config::{Archive, Config, Loaded, Query, Storage};
 use crate::exit_code::{ExitCode, Failure, OrExit};
 use crate::service_manager::State;
 use crate::{agents, configured_store, log, restoration, service_manager};
@@ -119,7 +120,7 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
         collector::start(settings, Arc::clone(&store), local, Some(journal), writer, changed, Some(terms))
             .await
             .map_err(start_failure)?;
-    let (flow_archive, archive_view) = start_archive(config, &mut collector)?.unzip();
+    let (flow_archive, archive_view) = start_archive(config, &mut collector)?;
     learn_interfaces(config, &mut collector, agents);
     collector.learn_names(config.dns());
     collector.addresses().iter().for_each(|address| tracing::info!("listening on {address}"));
@@ -149,9 +150,7 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
     let heartbeat = tokio::spawn(heartbeat);
     let free_memory = tokio::spawn(free_memory::run());
     let served = run_until_stopped(&mut running, &mut signals, &mut server).await;
-    if let Some(flow_archive) = flow_archive {
-        flow_archive.close();
-    }
+    flow_archive.iter().for_each(FlowArchive::close);
     let status = running.collector.status();
     let stored = running.collector.stop().await;
     heartbeat.abort();
@@ -170,15 +169,30 @@ fn reader_orders(collector: &Collector) -> Option<Arc<dyn OrderReaders>> {
     collector.journal().map(|journal| Arc::new(ReaderOrders(journal)) as _)
 }
 
-/// Begins to keep flows, if they are kept; what is asked and shown of them.
-fn start_archive(config: &Config, collector: &mut Collector) -> Result<Option<(FlowArchive, ArchiveView)>, Failure> {
+/// Begins to keep flows, if they are kept; what answers questions about flows, and what is shown of the archive.
+fn start_archive(
+    config: &Config,
+    collector: &mut Collector,
+) -> Result<(Option<FlowArchive>, Option<ArchiveView>), Failure> {
     if !config.archive.enabled {
-        return Ok(None);
+        return Ok((asked_flows(config, None)?, None));
     }
     let archiver = Archiver::new(config);
-    let shown = (archiver.asked(), archiver.view());
+    let (asked, view) = (asked_flows(config, Some(archiver.asked()))?, archiver.view());
     collector.read_log(Archive::READER, Box::new(archiver)).map_err(start_failure)?;
-    Ok(Some(shown))
+    Ok((asked, Some(view)))
+}
+
+/// What answers questions about flows.
+fn asked_flows(config: &Config, kept: Option<FlowArchive>) -> Result<Option<FlowArchive>, Failure> {
+    match config.archive.query {
+        Query::Local => Ok(kept),
+        Query::Clickhouse => {
+            let client = clickhouse::Client::new(config.clickhouse_settings().or_exit(ExitCode::Config)?);
+            let there = config.archive.query_memory as u64;
+            Ok(Some(FlowArchive::in_clickhouse(client, question_memory(), there)))
+        }
+    }
 }
 
 /// Begins to read the files with AS numbers, and waits a while until they are read: flows of the first datagrams need them.

@@ -47,6 +47,11 @@ impl Problem {
         Self(shown)
     }
 
+    /// In settings that exclude each other, wherever they are.
+    pub(super) fn of_several(message: &str) -> Self {
+        Self(message.to_owned())
+    }
+
     /// In an environment variable.
     pub(super) fn in_environment(message: String) -> Self {
         Self(message)

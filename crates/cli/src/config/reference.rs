@@ -13,7 +13,11 @@ use udp::Steering;
 
 use super::key::{ENVIRONMENT_PREFIX, Key, last, section};
 use super::value_kind::{Choice, ValueKind, Words};
-use super::{Config, DAY, HOUR, LogFormat, LogLevel, MINUTE, SECOND, Storage, YEAR};
+use super::{Config, DAY, HOUR, LogFormat, LogLevel, MINUTE, Query, SECOND, Storage, YEAR};
+
+impl Words for Query {
+    const WORDS: &'static [(&'static str, Self)] = &[("local", Self::Local), ("clickhouse", Self::Clickhouse)];
+}
 
 impl Words for Signatures {
     const WORDS: &'static [(&'static str, Self)] =
@@ -315,6 +319,10 @@ pub(crate) const KEYS: &[Key] = &[
         "Size limit of the archive. Beyond it, the oldest hours are deleted."),
     fixed("archive.freePercent", |config| ValueKind::Count(&mut config.archive.free_percent, 0..=90),
         "How much of the disk the archive leaves free. When less is free, the oldest hours are deleted, and if that is not enough, nothing more is written."),
+    fixed("archive.query", |config| ValueKind::Choice(&mut config.archive.query),
+        "What answers questions about flows: \"local\" is the archive of this collector, \"clickhouse\" the table that it sends flows to (clickhouse.hosts), with the flows of all collectors that send to it."),
+    fixed("archive.queryMemory", |config| ValueKind::Size(&mut config.archive.query_memory, 64 * MIB..=1024 * GIB),
+        "Memory of a question in ClickHouse at most. Groups that need more than half of it are on its disk."),
     fixed("kafka.brokers", |config| ValueKind::Hosts(&mut config.kafka.brokers),
         "Some brokers of the cluster, through which the others are discovered; none for no stream. The port is 9092 if none is stated."),
     fixed("kafka.topic", |config| ValueKind::Text(&mut config.kafka.topic),

@@ -137,6 +137,8 @@ const CHANGED: &[(&str, &str, &str)] = &[
     ("archive.keep", "\"30d\"", "30d"),
     ("archive.maxBytes", "\"100GiB\"", "100GiB"),
     ("archive.freePercent", "20", "20"),
+    ("archive.query", "\"clickhouse\"", "clickhouse"),
+    ("archive.queryMemory", "\"1GiB\"", "1GiB"),
     ("kafka.brokers", "[\"a\", \"b:1\"]", "a,b:1"),
     ("kafka.topic", "\"t\"", "t"),
     ("kafka.format", "\"json\"", "json"),
@@ -198,11 +200,13 @@ fn the_examples_of_variables_in_the_reference_file_work() {
 fn every_key_can_be_set_in_the_file_and_in_the_environment() {
     assert_eq!(CHANGED.len(), KEYS.len());
     for &(key, in_file, in_environment) in CHANGED {
-        let from_file = load(&format!("{key} = {in_file}"), &[]).unwrap();
+        // What some keys need.
+        let needed = if key == "archive.query" { "clickhouse.hosts = [\"localhost\"]\n" } else { "" };
+        let from_file = load(&format!("{needed}{key} = {in_file}"), &[]).unwrap();
         let variable = reference::find(key).unwrap().variable();
-        let from_environment = load("", &[(&variable, in_environment)]).unwrap();
+        let from_environment = load(needed, &[(&variable, in_environment)]).unwrap();
         assert_eq!(from_file, from_environment, "{key}");
-        assert_ne!(from_file, Config::default(), "{key}");
+        assert_ne!(from_file, load(needed, &[]).unwrap(), "{key}");
     }
 }
 
@@ -444,4 +448,12 @@ fn mutated_files_are_read_or_rejected_with_a_position() {
             assert!(message.starts_with("netflow.toml:"), "{message}");
         }
     }
+}
+
+#[test]
+fn questions_to_clickhouse_need_one() {
+    let error = load("archive.query = \"clickhouse\"", &[]).unwrap_err().to_string();
+    assert!(error.contains("set clickhouse.hosts too"), "{error}");
+    let variables = [("NETFLOW__CLICKHOUSE__HOSTS", "localhost")];
+    assert_eq!(load("archive.query = \"clickhouse\"", &variables).unwrap().archive.query, super::Query::Clickhouse);
 }

@@ -23,6 +23,7 @@ mod billing;
 mod bmp;
 mod changes;
 mod clickhouse;
+mod clickhouse_questions;
 mod clients;
 mod collector;
 mod commands;

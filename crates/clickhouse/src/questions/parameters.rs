@@ -4,6 +4,8 @@ use std::fmt::Display;
 
 use archive::scan::ScanError;
 
+use crate::client::is_plain;
+
 /// The longest parameters of a request, in octets of its URL, which has at most 64 KiB.
 const LONGEST: usize = 60_000;
 /// How many parameters before it a new one is compared with: filters mean both ends of a flow by most of their words.
@@ -55,11 +57,6 @@ impl Parameters {
         }
         Ok(self.0.iter().map(|known| (known.name.as_str(), known.value.as_str())).collect())
     }
-}
-
-/// Whether an octet is one octet in a URL.
-const fn is_plain(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_' | b'~')
 }
 
 #[cfg(test)]
