@@ -11,7 +11,7 @@
 //! | `answer` | what ClickHouse returns, as values |
 //!
 //! Statements consist of texts of these files and of names of the table of columns. A statement is limited in time and memory,
-//! and is killed when nobody waits for its answer any more.
+//! and is killed when its question is cancelled.
 
 mod answer;
 mod conditions;
@@ -46,7 +46,7 @@ use parameters::Parameters;
 const NAME: &str = "clickhouse";
 /// How much later than its own limit a statement ends at the latest.
 const GRACE: Duration = Duration::from_secs(5);
-/// How often it is looked whether somebody still waits.
+/// How often it is looked whether the question is cancelled.
 const LOOKED_EVERY: Duration = Duration::from_millis(50);
 /// How much memory an answer takes, compared with its text.
 const MEMORY_OF_TEXT: usize = 4;
@@ -97,11 +97,12 @@ impl TableScan<'_> {
     fn read(&self, rows: u64, matched: u64) -> Result<Read, ScanError> {
         let settings = self.client.settings();
         let name = table::full_name(&settings.database, &settings.table);
-        let time = expressions::number(Id::Received);
-        let found = self.ask(
-            &format!("SELECT toString(count()), toString(min({time})), toString(max({time})) FROM {name}"),
-            &Parameters::default(),
-        )?;
+        let time = Id::Received.column().clickhouse;
+        let number = |extreme: &str| format!("toString(toUnixTimestamp64Milli({extreme}({time})))");
+        let (first, last) = (number("min"), number("max"));
+        // Of the column itself, ClickHouse knows these for each part of the table, and reads no rows.
+        let found =
+            self.ask(&format!("SELECT toString(count()), {first}, {last} FROM {name}"), &Parameters::default())?;
         let [count, first, last] = found.only()?;
         let time = |text: &str| answer::number(text).map(Timestamp::from_milliseconds);
         let is_empty = answer::number(count)? == 0;

@@ -4,9 +4,11 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::LazyLock;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use archive::scan::ScanError;
@@ -388,7 +390,7 @@ fn assert_same(own: &Json, theirs: &Json, question: &str) {
 
 #[test]
 fn a_clickhouse_that_does_not_answer_is_an_error_with_its_address() {
-    let host = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let host = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let client = Client::new(Settings { hosts: vec![host.clone()], ..settings("asked") });
     let question = TopQuestion::read(&Words::default(), NOW).unwrap();
     let error = question.answer(&table_scan(&client)).unwrap_err();
@@ -435,4 +437,48 @@ fn a_filter_with_long_lists_is_asked_or_refused() {
     let words: Words<'_> = [("filter", addresses.as_str())].into_iter().collect();
     let answer = TopQuestion::read(&words, NOW).unwrap().answer(&table_scan(&client));
     assert!(answer.is_ok(), "{answer:?}");
+}
+
+/// What is sent on a connection until it pauses: a request.
+fn request(stream: &mut TcpStream) -> String {
+    let mut request = Vec::new();
+    let mut buffer = [0; 4096];
+    // Its body is the statement, which is not empty.
+    while !request.windows(4).any(|octets| octets == b"\r\n\r\n") || request.ends_with(b"\r\n\r\n") {
+        let read = stream.read(&mut buffer).unwrap();
+        assert!(read > 0, "{}", String::from_utf8_lossy(&request));
+        request.extend_from_slice(&buffer[..read]);
+    }
+    String::from_utf8(request).unwrap()
+}
+
+/// The value of a parameter of a request's URL.
+fn parameter<'r>(request: &'r str, name: &str) -> &'r str {
+    let target = request.split_whitespace().nth(1).unwrap();
+    let found = target.split(['?', '&']).find_map(|part| part.strip_prefix(name)?.strip_prefix('='));
+    found.unwrap_or_else(|| panic!("no {name}: {target}"))
+}
+
+#[test]
+fn a_question_whose_client_goes_is_killed_and_never_exceeds_its_limits() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = Client::new(Settings { hosts: vec![listener.local_addr().unwrap().to_string()], ..settings("asked") });
+    let cancelled = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let (mut asked, _) = listener.accept().unwrap();
+            let question = request(&mut asked);
+            let limits = ["max_execution_time", "max_memory_usage", "max_bytes_before_external_group_by"];
+            assert_eq!(limits.map(|name| parameter(&question, name)), ["600", "1073741824", "536870912"]);
+            cancelled.store(true, Ordering::Relaxed);
+            let (mut killing, _) = listener.accept().unwrap();
+            let kill = request(&mut killing);
+            assert!(kill.ends_with("\r\n\r\nKILL QUERY WHERE query_id = {id:String} ASYNC"), "{kill}");
+            assert_eq!(parameter(&kill, "param_id"), parameter(&question, "query_id"));
+            killing.write_all(b"HTTP/1.1 200 OK\r\nX-ClickHouse-Summary: {}\r\nContent-Length: 0\r\n\r\n").unwrap();
+        });
+        let question = TopQuestion::read(&Words::default(), NOW).unwrap();
+        let error = question.answer(&TableScan { cancelled: &cancelled, ..table_scan(&client) }).unwrap_err();
+        assert!(matches!(&error, AnswerError::Scan(ScanError::Cancelled)), "{error:?}");
+    });
 }

@@ -72,7 +72,7 @@ fn statement(scan: &TableScan<'_>, question: &RowQuestion, columns: &[Id], param
     )
 }
 
-/// The place of a flow: the flush stands for a file of it alone, and the part for the upper half of the row.
+/// The place of a flow: the flush is in the place of the file, and the part is the upper half of the row.
 fn place_of(texts: &[String]) -> Result<Place, ScanError> {
     let [received, writer, epoch, flush, part, row] = texts else { return Err(other_columns()) };
     let narrow = |text: &String| u32::try_from(number(text)?).map_err(|_| unreadable("a number is too large"));
