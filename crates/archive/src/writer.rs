@@ -105,10 +105,20 @@ impl Writer {
             self.finish()?;
         }
         self.look()?;
+        if self.open.keys().any(|hour| self.is_archived(*hour, writer, flush)) {
+            // Its name has all flushes from its first one to its last one: none of another file is to be among them.
+            self.finish()?;
+        }
         self.current = (writer, flush);
         self.known = None;
         self.newest = Minute::EPOCH;
         Ok(())
+    }
+
+    /// Whether a file has the rows of a flush and hour.
+    fn is_archived(&self, hour: Interval, writer: WriterId, flush: FlushNumber) -> bool {
+        let mut of_hour = self.archived.iter().filter_map(|archived| archived.get(&hour)).flatten();
+        of_hour.any(|part| part.contains(hour, writer, flush))
     }
 
     /// Takes a row of the flush.
@@ -123,8 +133,7 @@ impl Writer {
             _ => {
                 let hour = Interval::containing(Period::Hour, minute);
                 let (writer, flush) = self.current;
-                let of_hour = self.archived.iter().filter_map(|archived| archived.get(&hour)).flatten();
-                let is_archived = of_hour.into_iter().any(|part| part.contains(hour, writer, flush));
+                let is_archived = self.is_archived(hour, writer, flush);
                 self.known = Some((hour, is_archived));
                 is_archived
             }

@@ -77,7 +77,7 @@ pub(crate) enum Command {
     Senders(ask::senders::Arguments),
     /// List, add and remove your networks, with their names
     Networks(ask::networks::Arguments),
-    /// List the readers of the log (archive, Kafka), pause, resume and reset them
+    /// List the readers of the log (archive, Kafka, ClickHouse), pause, resume and reset them
     Readers(ask::readers::Arguments),
     /// Show totals of years, months, days, hours or minutes
     Stats(ask::stats::Arguments),

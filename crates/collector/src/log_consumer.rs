@@ -4,7 +4,7 @@
 use std::io;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use flow::FlushNumber;
 use journal::{Position, Unreadable};
@@ -54,6 +54,9 @@ pub trait LogConsumer: Send {
         Ok(())
     }
 
+    /// Nothing comes because the operator has paused the reader. Called again and again until it reads on.
+    fn rest(&mut self) {}
+
     /// Forgets what was taken and is not durable: it comes again, exactly the same.
     fn rewind(&mut self);
 
@@ -66,6 +69,9 @@ pub trait LogConsumer: Send {
 /// The flushes that a reader takes when the collector stops: the last one, and one that came just before. A reader that lags
 /// takes the rest after the next start.
 const LAST_FLUSHES: usize = 2;
+
+/// After this long, it begins no other part of them: the stop waits.
+const LAST_TIME: Duration = Duration::from_secs(10);
 
 /// A flush that the disk could not read after this many tries, in half a minute, is left out.
 const MOST_TRIES: u32 = 10;
@@ -205,9 +211,7 @@ impl ReaderThread {
         }
         self.pulse.beat();
         if self.records.is_reset() {
-            self.pause = None;
             self.go_back();
-            self.consumer.begin_again();
         }
         if self.is_paused() {
             self.rest();
@@ -245,17 +249,25 @@ impl ReaderThread {
             if ended.is_err() || self.is_ahead {
                 self.go_back();
             }
+            if let Err(error) = ended {
+                tracing::warn!(reader = self.name, %error, "what the reader of the log has taken is not durable");
+            }
             self.pause = None;
             self.records.status().reader_continues(self.name);
             tracing::info!(reader = self.name, "the reader of the log is paused");
         }
+        self.consumer.rest();
         self.stop.wait(journal::TICK);
     }
 
-    /// Goes back to the cursor.
+    /// Goes back to the cursor, which the operator may have set to another place.
     fn go_back(&mut self) {
-        self.records.rewind();
-        self.consumer.rewind();
+        if self.records.rewind() {
+            self.consumer.begin_again();
+            self.pause = None;
+        } else {
+            self.consumer.rewind();
+        }
         self.skipped = None;
         (self.is_ahead, self.is_durable) = (false, false);
     }
@@ -299,7 +311,8 @@ impl ReaderThread {
     fn finish(&mut self) -> io::Result<()> {
         let last = if self.records.is_paused() { 0 } else { LAST_FLUSHES };
         let mut left = last + usize::from(self.records.is_within_flush());
-        while left > 0 {
+        let begun = Instant::now();
+        while left > 0 && begun.elapsed() < LAST_TIME {
             self.pulse.beat();
             match self.read()? {
                 Taken::Part => {}
@@ -347,6 +360,14 @@ impl ReaderThread {
             }
             return Ok(Taken::Flush);
         }
+        let is_over = !self.records.is_within_flush() && !skips;
+        if is_over && (self.skipped.is_some() || self.is_ahead && self.records.is_skipping()) {
+            // Before anything else is taken, and not only when what is taken becomes durable by itself.
+            self.end_taken()?;
+            if self.is_durable {
+                return Ok(Taken::Flush);
+            }
+        }
         let Self { records, consumer, .. } = self;
         let read = records.read_part(RECORDS_OF_A_PART, skips, &mut |flush, record| consumer.take(flush, record));
         let part = read.map_err(|unreadable| {
@@ -358,6 +379,9 @@ impl ReaderThread {
             Some(Part::Last(read)) => {
                 self.is_ahead = true;
                 self.unreadable = self.unreadable.filter(|unreadable| unreadable.found_at > read.position);
+                if self.skipped.is_some() {
+                    self.end_taken()?;
+                }
                 self.is_durable = self.consumer.end_flush(&read)?;
                 Ok(Taken::Flush)
             }

@@ -194,9 +194,13 @@ impl LogRecords {
         Some(records)
     }
 
-    /// Goes back to the cursor: everything since the last commit is shown again.
-    pub fn rewind(&mut self) {
-        self.log.rewind();
+    /// Goes back to the cursor: everything since the last commit is shown again. Returns whether the operator has set the cursor to
+    /// another place, where what is shown may have been committed before.
+    pub fn rewind(&mut self) -> bool {
+        let was_reset = self.log.rewind();
+        if was_reset {
+            self.newest_at_cursor = None;
+        }
         self.decoder = Decoder::new(self.rules.session);
         for (exporter, announced) in self.log.announced() {
             if !self.decoder.learn(exporter, &announced) {
@@ -209,6 +213,7 @@ impl LogRecords {
         self.forgotten.clear();
         self.newest = self.newest_at_cursor;
         self.counts = ReaderCounts::default();
+        was_reset
     }
 
     /// The flush that is read next, or again after an error.
@@ -224,6 +229,11 @@ impl LogRecords {
     /// Whether the operator has ordered to skip the next flush.
     pub(crate) fn skips_next(&self) -> bool {
         self.log.skips_next()
+    }
+
+    /// Whether the operator has ordered to skip flushes, of which some may not be behind the cursor yet.
+    pub(crate) fn is_skipping(&self) -> bool {
+        self.log.is_skipping()
     }
 
     /// Whether the operator has set the reader to another place: then [`rewind`](Self::rewind).
@@ -295,6 +305,8 @@ impl LogRecords {
         show: &mut dyn FnMut(Position, &Logged<'_>),
     ) -> Result<Option<OpenFlush>, Unreadable> {
         let Some(position) = self.log.next_flush()? else { return Ok(None) };
+        // Another flush than the next one, if that was left out or forced out.
+        let is_skipped = is_skipped && self.log.skips(position);
         for exporter in Notes::read(self.log.notes()).forgotten {
             self.decoder.forget(exporter);
             self.terms.forget(exporter);

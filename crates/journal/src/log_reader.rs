@@ -89,6 +89,18 @@ impl LogReader {
         self.journal.log_after(read).first().is_some_and(|next| Position::from(*next) <= skip_to)
     }
 
+    /// Whether what exporters have announced is all that is wanted of a flush.
+    #[must_use]
+    pub fn skips(&self, flush: Position) -> bool {
+        self.journal.orders(self.name).skip_to.is_some_and(|skip_to| flush <= skip_to)
+    }
+
+    /// Whether flushes are to be skipped, and the cursor is not behind all of them yet.
+    #[must_use]
+    pub fn is_skipping(&self) -> bool {
+        self.journal.orders(self.name).skip_to.is_some()
+    }
+
     /// Whether the cursor was reset since this reader last went back to it: then it has to [rewind](Self::rewind).
     #[must_use]
     pub fn is_reset(&self) -> bool {
@@ -239,16 +251,17 @@ impl LogReader {
     }
 
     /// Goes back to the cursor: everything after it is read again, by sessions that begin with what was
-    /// [announced](Self::announced) then.
-    pub fn rewind(&mut self) {
+    /// [announced](Self::announced) then. Returns whether the cursor was [reset](Self::is_reset) before.
+    pub fn rewind(&mut self) -> bool {
         (self.open, self.lost) = (None, None);
         self.returned.clear();
         let cursor = locked(&self.cursor);
-        self.resets = cursor.resets();
+        let was_reset = std::mem::replace(&mut self.resets, cursor.resets()) != cursor.resets();
         if let Some(Cursor { position, known, .. }) = cursor.get() {
             self.read = *position;
             self.returned.extend(known.iter().map(|(identity, _)| identity));
         }
+        was_reset
     }
 
     fn lose(&mut self, lost: Option<Lost>) {

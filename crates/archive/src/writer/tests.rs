@@ -136,6 +136,26 @@ fn files_of_an_hour_have_no_flush_in_common() {
 }
 
 #[test]
+fn flushes_that_were_skipped_get_a_file_of_their_own_when_they_come_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = minute("2026-11-28 20:10");
+    let mut writer = Writer::new(folder.path().to_owned(), Reserve { percent: 0 });
+    for archived in [1..=2, 5..=6] {
+        take(&mut writer, archived, &[at], at);
+        writer.finish().unwrap();
+    }
+    take(&mut writer, 1..=7, &[at], at);
+    writer.finish().unwrap();
+    let names: Vec<_> = parts(folder.path())
+        .unwrap()
+        .into_iter()
+        .map(|part| (part.name.first.sequence, part.name.last.sequence))
+        .collect();
+    assert_eq!(names, [(1, 2), (3, 4), (5, 6), (7, 7)]);
+    assert_eq!(numbers(folder.path()), [100, 200, 300, 400, 500, 600, 700]);
+}
+
+#[test]
 fn files_that_were_deleted_are_forgotten() {
     let folder = tempfile::tempdir().unwrap();
     let mut writer = Writer::new(folder.path().to_owned(), Reserve { percent: 0 });

@@ -29,6 +29,9 @@ pub(crate) struct Target {
     pub(crate) lost: Vec<LostFlushes>,
     /// What it was ordered to leave out.
     pub(crate) skipped: Vec<LostFlushes>,
+    /// Flushes that were taken, and whether they become durable only when it has to finish.
+    pub(crate) ended: u32,
+    pub(crate) holds_back: bool,
     /// The policy of the thread that took the first flush.
     pub(crate) policy: Option<u32>,
 }
@@ -62,8 +65,17 @@ impl LogConsumer for Counting {
             target.failures -= 1;
             return Err(io::Error::other("the target is full"));
         }
-        target.durable.add(std::mem::take(&mut self.taken));
         target.lost.extend(read.lost);
+        target.ended += 1;
+        if target.holds_back {
+            return Ok(false);
+        }
+        target.durable.add(std::mem::take(&mut self.taken));
+        Ok(true)
+    }
+
+    fn finish(&mut self) -> io::Result<bool> {
+        self.target.lock().unwrap().durable.add(std::mem::take(&mut self.taken));
         Ok(true)
     }
 

@@ -104,6 +104,21 @@ async fn a_reader_that_skips_knows_the_templates_of_what_it_skipped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_has_taken_everything_makes_it_durable_instead_of_skipping_it() {
+    let (folder, store) = (tempfile::tempdir().unwrap(), store().await);
+    let target = Arc::new(Mutex::new(Target { holds_back: true, ..Target::default() }));
+    let collector = started(&store, folder.path(), 1, &target).await;
+    send_flushes(&collector, folder.path(), &[datagram(now()), datagram(now())]).await;
+    until("both are taken", || target.lock().unwrap().ended == 2).await;
+    assert_eq!(collector.journal().unwrap().reset_to_newest(READER).unwrap().flushes, 2);
+    until("both are durable", || flows(&target) == 2 && shown(&collector, READER).unread_flushes == 0).await;
+    let reader = shown(&collector, READER);
+    assert_eq!((reader.skipped_flushes, reader.skipping, reader.records), (0, false, 2));
+    collector.stop().await.unwrap();
+    assert!(target.lock().unwrap().skipped.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_goes_back_hands_on_again_what_another_has_not_read() {
     let (folder, store) = (tempfile::tempdir().unwrap(), store().await);
     let [slow, fast] = [u32::MAX, 0].map(|failures| Arc::new(Mutex::new(Target { failures, ..Target::default() })));

@@ -96,8 +96,10 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
         Zone { tz: arguments.tz }.show_times(&mut answer)?;
     }
     if !format.json && !format.csv && answer.as_array().is_some_and(Vec::is_empty) {
-        return output::print_line("the log has no readers: archive.enabled and kafka.brokers add one")
-            .map(|()| ExitCode::Success);
+        return output::print_line(
+            "the log has no readers: archive.enabled, kafka.brokers and clickhouse.hosts add one",
+        )
+        .map(|()| ExitCode::Success);
     }
     print(format, &answer, table)?;
     Ok(ExitCode::Success)
@@ -107,10 +109,11 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
 fn refusal(client: &Client, reader: &str) -> Result<Failure, Failure> {
     let readers = ask(client, "GET", "/readers", "")?;
     let found = readers.as_array().into_iter().flatten().find(|found| found["name"] == reader);
-    let lost = found.map_or_else(
-        || "what it has not read".to_owned(),
-        |found| part_of_log(&found["unreadFlushes"], &found["unreadBytes"]),
-    );
+    let Some(found) = found else {
+        let error = anyhow::anyhow!("there is no reader of the log called {reader} (netflow readers lists them)");
+        return Ok(Failure::new(ExitCode::Refused, error));
+    };
+    let lost = part_of_log(&found["unreadFlushes"], &found["unreadBytes"]);
     Ok(Failure::new(
         ExitCode::Refused,
         anyhow::anyhow!("nothing is skipped: {reader} would lose {lost}; add --yes to skip it"),

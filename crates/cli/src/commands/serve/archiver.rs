@@ -224,6 +224,11 @@ impl LogConsumer for Archiver {
         self.show(finished, true)
     }
 
+    fn rest(&mut self) {
+        // What is too old goes, also while nothing is archived.
+        self.clean();
+    }
+
     fn skip(&mut self, skipped: &LostFlushes) -> io::Result<()> {
         self.note_missing(whole_flushes(skipped, Reason::Skipped))
     }
