@@ -104,7 +104,9 @@ impl ForwardTarget {
 fn receives_itself(listening: SocketAddr, address: SocketAddr) -> bool {
     let (at, to) = (canonical(listening.ip()), canonical(address.ip()));
     let is_ours = || at == to || at.is_unspecified() && udp::is_here(SocketAddr::new(to, 0)).unwrap_or(false);
-    listening.port() == address.port() && at.is_ipv4() == to.is_ipv4() && is_ours()
+    // A socket from systemd that is bound to [::] also gets what is sent by IPv4.
+    let is_of_family = at.is_ipv4() == to.is_ipv4() || at.is_ipv6() && at.is_unspecified();
+    listening.port() == address.port() && is_of_family && is_ours()
 }
 
 /// The targets at present; `None` if there are none.
@@ -196,12 +198,17 @@ impl Forwarders {
         }
     }
 
-    /// Sends what is queued, for a second at most. The receiving threads must have ended.
+    /// Lets the threads send what is queued, for a second at most. The receiving threads must have ended.
+    pub(crate) fn begin_stop(&self) {
+        self.running.iter().for_each(|running| running.target.stop());
+    }
+
+    /// Waits until all threads have ended.
     ///
     /// # Errors
-    /// If a thread has died.
+    /// If one has died.
     pub(crate) fn stop(mut self) -> Result<(), StopError> {
-        self.running.iter().for_each(|running| running.target.stop());
+        self.begin_stop();
         self.running.iter_mut().filter_map(|running| running.thread.take()).try_for_each(join)
     }
 }

@@ -410,12 +410,12 @@ impl Collector {
                 join(thread)?;
             }
             // Beside the last flush.
-            let forwarded = std::thread::spawn(|| forwarders.stop());
+            forwarders.begin_stop();
             let stored = join(flusher)?;
             // The last flush is in the log now.
             readers.stop()?;
             monitoring.stop()?;
-            join(forwarded)??;
+            forwarders.stop()?;
             Ok(stored?)
         })
         .await?

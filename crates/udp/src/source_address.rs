@@ -43,10 +43,12 @@ impl Control {
         // msg_controllen long, so CMSG_FIRSTHDR returns a header inside it with room for `information` after it.
         unsafe {
             header.msg_controllen = libc::CMSG_SPACE(length) as _;
-            if let Some(message) = libc::CMSG_FIRSTHDR(&raw const *header).as_mut() {
-                message.cmsg_level = level;
-                message.cmsg_type = kind;
-                message.cmsg_len = libc::CMSG_LEN(length) as _;
+            // No reference to it: `information` is outside of the header.
+            let message = libc::CMSG_FIRSTHDR(&raw const *header);
+            if !message.is_null() {
+                (*message).cmsg_level = level;
+                (*message).cmsg_type = kind;
+                (*message).cmsg_len = libc::CMSG_LEN(length) as _;
                 libc::CMSG_DATA(message).cast::<T>().write_unaligned(information);
             }
         }

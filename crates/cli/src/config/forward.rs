@@ -82,10 +82,19 @@ fn address_of(value: &Value) -> Result<SocketAddr, Misfit> {
     let address = value.address()?;
     let ip = canonical(address.ip());
     let is_one_host = !ip.is_unspecified() && !ip.is_multicast() && ip != IpAddr::V4(Ipv4Addr::BROADCAST);
+    if let SocketAddr::V6(v6) = address
+        && v6.ip().is_unicast_link_local()
+        && v6.scope_id() == 0
+    {
+        return Err(
+            value.misfit(format!("is {address}; a link-local address needs its interface, such as [fe80::1%2]:2055"))
+        );
+    }
     if !is_one_host || address.port() == 0 {
         return Err(value.misfit(format!("is {address}; it must be the address and port of one other collector")));
     }
-    Ok(SocketAddr::new(ip, address.port()))
+    // The address itself has the scope of a link-local one.
+    Ok(if address.ip() == ip { address } else { SocketAddr::new(ip, address.port()) })
 }
 
 /// A prefix, or an address.

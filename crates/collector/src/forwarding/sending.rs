@@ -40,6 +40,15 @@ pub(super) struct SendingThread {
     dropping: Option<Instant>,
 }
 
+/// Whether a new socket may be needed, because routes or addresses have changed. It has another port, by which the target may
+/// take it for another router.
+const fn is_of_route(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{
+        AddrNotAvailable, HostUnreachable, InvalidInput, NetworkDown, NetworkUnreachable, NotConnected,
+    };
+    matches!(kind, AddrNotAvailable | HostUnreachable | InvalidInput | NetworkDown | NetworkUnreachable | NotConnected)
+}
+
 impl SendingThread {
     pub(super) fn new(target: Arc<Target>, queued: Receiver<Share>, socket: Forwarder) -> Self {
         Self { target, queued, socket, is_connected: false, tried: None, stopping: None, seen_drops: 0, dropping: None }
@@ -70,6 +79,9 @@ impl SendingThread {
         let mut rest = datagrams.as_slice();
         let mut is_repeated = false;
         while !rest.is_empty() {
+            if self.is_late() {
+                return self.target.count_dropped(Dropped::QueueFull, rest.len() as u64);
+            }
             if !self.is_connected && !self.reopen() {
                 return self.target.count_dropped(Dropped::Failed, rest.len() as u64);
             }
@@ -80,9 +92,6 @@ impl SendingThread {
                     is_repeated = false;
                 }
                 Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock if self.is_late() => {
-                        return self.target.count_dropped(Dropped::QueueFull, rest.len() as u64);
-                    }
                     io::ErrorKind::WouldBlock => self.socket.wait(WAIT),
                     io::ErrorKind::Interrupted => {}
                     // About an earlier datagram: the kernel has not tried this one.
@@ -94,7 +103,9 @@ impl SendingThread {
                         self.target.note(|noted| noted.last_error = Some(error.to_string()));
                         rest = rest.get(1..).unwrap_or_default();
                         is_repeated = false;
-                        self.reopen();
+                        if is_of_route(error.kind()) {
+                            self.reopen();
+                        }
                     }
                 },
             }

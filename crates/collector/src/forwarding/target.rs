@@ -33,7 +33,7 @@ pub(super) struct Target {
     noted: Mutex<Noted>,
 }
 
-/// When what happened, for those who look.
+/// When what happened last, for `/status`.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Noted {
     pub(super) dropped: Option<Instant>,
@@ -108,7 +108,7 @@ impl Target {
         let (octets, datagrams) = (share.octets(), share.datagrams);
         let before = self.queued_octets.fetch_add(octets, Ordering::Relaxed);
         self.queued.fetch_add(datagrams, Ordering::Relaxed);
-        // Its thread has ended after a reload, of which a receiving thread has not heard yet.
+        // Its thread has ended after a reload, which a receiving thread has not seen yet.
         let is_taken = before + octets <= QUEUE_OCTETS && self.queue.send(share).is_ok();
         if !is_taken {
             self.release(octets, datagrams);
