@@ -3,7 +3,7 @@
 //!
 //! The limits are part of that: with other ones, a flush that was begun before an upgrade would be cut differently after it.
 
-use columns::{Batch, Id, Row};
+use columns::{Batch, Id, Row, Values};
 use flow::{FlushNumber, WriterId};
 
 /// The rows of all open parts: ClickHouse makes one block of them, and neither side needs much memory.
@@ -34,6 +34,26 @@ pub(crate) struct Part {
     pub(crate) from: u64,
     pub(crate) until: u64,
     day: u64,
+}
+
+/// By what a part that is in the table is recognised as this one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Content {
+    pub(crate) rows: u64,
+    /// Sums, which begin again at 2^64, as in ClickHouse.
+    pub(crate) bytes: u64,
+    pub(crate) packets: u64,
+}
+
+impl Part {
+    /// What it has, when it is filled.
+    pub(crate) fn content(&self) -> Content {
+        let sum = |id| match self.batch.filled(id) {
+            Values::U64(values) => values.iter().fold(0, |sum: u64, value| sum.wrapping_add(*value)),
+            _ => 0,
+        };
+        Content { rows: self.batch.rows() as u64, bytes: sum(Id::Bytes), packets: sum(Id::Packets) }
+    }
 }
 
 /// The open parts of a flush.

@@ -44,12 +44,16 @@ use parameters::Parameters;
 
 /// What answers that are from here are called.
 const NAME: &str = "clickhouse";
-/// How much later than its own limit a statement ends at the latest.
+/// How much earlier than the question a request ends, and than that a statement by itself, so that the reason is known.
 const GRACE: Duration = Duration::from_secs(5);
+/// The least time of a statement.
+const LEAST_TIME: Duration = Duration::from_secs(1);
+/// How often a statement is killed until it has ended.
+const KILLED_EVERY: Duration = Duration::from_secs(1);
 /// How often it is looked whether the question is cancelled.
 const LOOKED_EVERY: Duration = Duration::from_millis(50);
 /// How much memory an answer takes, compared with its text.
-const MEMORY_OF_TEXT: usize = 4;
+const MEMORY_OF_TEXT: usize = 10;
 /// The longest statement that the servers take, and the most nodes of its tree: those of the longest filter.
 const LONGEST_STATEMENT: &str = "16777216";
 const MOST_NODES: &str = "1000000";
@@ -137,7 +141,8 @@ impl TableScan<'_> {
     }
 
     fn send(&self, sql: &str, parameters: &Parameters, id: &str) -> Result<Vec<u8>, ScanError> {
-        let seconds = self.patience.as_secs().max(1).to_string();
+        let patience = self.patience.saturating_sub(2 * GRACE).max(LEAST_TIME);
+        let seconds = patience.as_secs().to_string();
         let (octets, half) = (self.server_octets.to_string(), (self.server_octets / 2).to_string());
         let settings = [
             ("max_execution_time", seconds.as_str()),
@@ -148,13 +153,21 @@ impl TableScan<'_> {
             ("max_expanded_ast_elements", MOST_NODES),
             ("exact_rows_before_limit", "1"),
             ("cancel_http_readonly_queries_on_client_close", "1"),
+            // Whatever the profile of the user has: an answer is whole and of now, or an error.
+            ("timeout_overflow_mode", "throw"),
+            ("read_overflow_mode", "throw"),
+            ("group_by_overflow_mode", "throw"),
+            ("sort_overflow_mode", "throw"),
+            ("set_overflow_mode", "throw"),
+            ("result_overflow_mode", "throw"),
+            ("use_query_cache", "0"),
         ];
         let bound = parameters.all()?;
         let request = Request {
             settings: &settings,
             parameters: &bound,
             id: Some(id),
-            patience: self.patience + GRACE,
+            patience: patience + GRACE,
             ..Request::new(sql)
         };
         let answer = self.client.send(&request).map_err(|error| self.failed(&error))?;
@@ -167,12 +180,13 @@ impl TableScan<'_> {
     }
 
     fn kill_if_cancelled(&self, id: &str, ended: &Receiver<()>) {
-        while ended.recv_timeout(LOOKED_EVERY) == Err(RecvTimeoutError::Timeout) {
+        let mut pause = LOOKED_EVERY;
+        while ended.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
             if self.is_cancelled() {
+                // Again and again: the first time, the statement may not have begun. If all fail, it ends when its time is over.
+                pause = KILLED_EVERY;
                 let kill = Request::new("KILL QUERY WHERE query_id = {id:String} ASYNC");
-                // If that fails, it ends when its time is over.
                 _ = self.client.text(&kill.with(&[("id", id)]));
-                return;
             }
         }
     }
@@ -183,7 +197,8 @@ impl TableScan<'_> {
 
     fn failed(&self, error: &Error) -> ScanError {
         match error {
-            Error::Refused { code: code::MEMORY_LIMIT, .. } => {
+            // The limit of all of the server is none of the question.
+            Error::Refused { code: code::MEMORY_LIMIT, text, .. } if !text.contains("(total)") => {
                 ScanError::TooLarge { octets: usize::try_from(self.server_octets).unwrap_or(usize::MAX) }
             }
             Error::Refused { code: code::TIMEOUT_EXCEEDED, .. } => ScanError::TooLong { limit: self.patience },

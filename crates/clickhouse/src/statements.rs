@@ -20,12 +20,22 @@ pub(crate) fn condition(Identity { writer, flush, number }: &Identity) -> String
     format!("{WRITER} = {writer} AND {EPOCH} = {epoch} AND {FLUSH} = {sequence} AND {PART} = {number}")
 }
 
-/// How many rows of a part are in the table. The times select few granules.
-pub(crate) fn count(database: &str, table: &str, identity: &Identity, part: &Part) -> String {
+/// How many rows of a part are in the table.
+fn count(database: &str, table: &str, identity: &Identity, part: &Part) -> String {
+    of_part("count()", database, table, identity, part)
+}
+
+/// What a part has in the table, as [`Content`](crate::part::Content).
+pub(crate) fn content(database: &str, table: &str, identity: &Identity, part: &Part) -> String {
+    of_part("count(), sum(Bytes), sum(Packets)", database, table, identity, part)
+}
+
+/// The times select few granules.
+fn of_part(what: &str, database: &str, table: &str, identity: &Identity, part: &Part) -> String {
     let Part { from, until, .. } = part;
     let (name, condition) = (full_name(database, table), condition(identity));
     format!(
-        "SELECT count() FROM {name} WHERE TimeReceived >= fromUnixTimestamp64Milli({from}, 'UTC') \
+        "SELECT {what} FROM {name} WHERE TimeReceived >= fromUnixTimestamp64Milli({from}, 'UTC') \
          AND TimeReceived <= fromUnixTimestamp64Milli({until}, 'UTC') AND {condition}"
     )
 }

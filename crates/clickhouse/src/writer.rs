@@ -20,7 +20,7 @@ use flow::{FlushNumber, WriterId};
 use crate::client::{Client, Request};
 use crate::error::Error;
 use crate::native;
-use crate::part::{Identity, MOST_ROWS, Part, Parts};
+use crate::part::{Content, Identity, MOST_ROWS, Part, Parts};
 use crate::schema::{self, Kept};
 use crate::settings::{Compression, Settings};
 use crate::statements;
@@ -51,8 +51,8 @@ pub struct Writer {
     /// The flush whose flows are taken.
     flush: Option<(WriterId, FlushNumber)>,
     parts: Parts,
-    /// The parts of the flush that are there, with their rows.
-    there: Vec<(u32, usize)>,
+    /// The parts of the flush that are there.
+    there: Vec<(u32, Content)>,
     /// Whether parts of the flush may be there that are not in the list: after a start, and after an error.
     is_doubtful: bool,
     /// The newest flush that is there. The log may have gone back before it.
@@ -136,9 +136,12 @@ impl Writer {
     fn send(&mut self) -> Result<(), Error> {
         let Some((writer, flush)) = self.flush else { return Ok(()) };
         for part in self.parts.filled() {
-            let rows = part.batch.rows();
-            if self.there.contains(&(part.number, rows)) {
-                continue;
+            let content = part.content();
+            match self.there.iter().find(|(number, _)| *number == part.number) {
+                Some((_, there)) if *there == content => continue,
+                // The flush was decoded differently: the part as it is sent now is not the one that is there.
+                Some(_) => self.is_doubtful = true,
+                None => {}
             }
             let kept = match self.table {
                 Some(kept) => kept,
@@ -146,13 +149,16 @@ impl Writer {
             };
             let identity = Identity { writer, flush, number: part.number };
             if self.is_doubtful && is_there(&self.client, kept, &identity, part)? {
-                self.sent.found += rows as u64;
+                self.sent.found += content.rows;
             } else {
                 self.sent.octets += insert(&self.client, self.compression, &mut self.body, &identity, part)?;
                 self.sent.inserts += 1;
+                if kept != Kept::Once && count(&self.client, kept, &identity, part)?.rows == 0 {
+                    return Err(was_repetition(&self.client, &identity));
+                }
             }
-            self.sent.flows += rows as u64;
-            self.there.push((part.number, rows));
+            self.sent.flows += content.rows;
+            self.there.push((part.number, content));
         }
         self.parts.close();
         Ok(())
@@ -166,26 +172,52 @@ fn is_there(client: &Client, kept: Kept, identity: &Identity, part: &Part) -> Re
         let sql = statements::synchronisation(database, table);
         client.text(&Request { patience: PATIENCE, ..Request::new(&sql) })?;
     }
-    let sql = statements::count(database, table, identity, part);
-    let text = client.text(&Request::new(&sql))?;
-    let count: usize = text
-        .trim()
-        .parse()
-        .map_err(|_| Error::Unreadable { host: client.host(), text: text.chars().take(80).collect() })?;
-    match count {
-        0 => Ok(false),
-        count if count == part.batch.rows() => Ok(true),
-        count => Err(Error::Table {
-            table: format!("{database}.{table}"),
-            what: format!(
-                "has {count} flows of {} where {} belong, because some were deleted, or another program has written them; \
-                 delete the rest, so that they are sent again: DELETE FROM {} WHERE {}",
-                statements::token(identity),
-                part.batch.rows(),
-                crate::table::full_name(database, table),
-                statements::condition(identity)
-            ),
-        }),
+    let (found, expected) = (count(client, kept, identity, part)?, part.content());
+    if found.rows == 0 {
+        return Ok(false);
+    }
+    if found == expected {
+        return Ok(true);
+    }
+    let shown = |Content { rows, bytes, packets }| format!("{rows} flows ({bytes} bytes, {packets} packets)");
+    Err(Error::Table {
+        table: format!("{database}.{table}"),
+        what: format!(
+            "has {} of {} where {} belong: some were deleted, another program has written them, or the collector has decoded them \
+             again with other templates; delete the rest, so that all are sent again: DELETE FROM {} WHERE {}",
+            shown(found),
+            statements::token(identity),
+            shown(expected),
+            crate::table::full_name(database, table),
+            statements::condition(identity)
+        ),
+    })
+}
+
+/// What the table has of a part.
+fn count(client: &Client, kept: Kept, identity: &Identity, part: &Part) -> Result<Content, Error> {
+    let Settings { database, table, .. } = client.settings();
+    let sql = statements::content(database, table, identity, part);
+    // Servers that share a storage may be behind each other.
+    let consistent: &[_] = if kept == Kept::Shared { &[("select_sequential_consistency", "1")] } else { &[] };
+    let text = client.text(&Request { settings: consistent, ..Request::new(&sql) })?;
+    let mut numbers = text.split_whitespace().map(|number| number.parse().ok());
+    match [numbers.next().flatten(), numbers.next().flatten(), numbers.next().flatten()] {
+        [Some(rows), Some(bytes), Some(packets)] => Ok(Content { rows, bytes, packets }),
+        _ => Err(Error::Unreadable { host: client.host(), text: text.chars().take(80).collect() }),
+    }
+}
+
+/// The error of an insert of which a replicated table has nothing.
+fn was_repetition(client: &Client, identity: &Identity) -> Error {
+    let Settings { database, table, .. } = client.settings();
+    Error::Table {
+        table: format!("{database}.{table}"),
+        what: format!(
+            "takes {} for an insert that it has had, although its rows are not there: they were deleted within the window of \
+             deduplication (replicated_deduplication_window_seconds); shorten it, or wait until it is over",
+            statements::token(identity)
+        ),
     }
 }
 

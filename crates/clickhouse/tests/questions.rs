@@ -460,7 +460,7 @@ fn a_question_whose_client_goes_is_killed_and_never_exceeds_its_limits() {
             let (mut asked, _) = listener.accept().unwrap();
             let question = request(&mut asked);
             let limits = ["max_execution_time", "max_memory_usage", "max_bytes_before_external_group_by"];
-            assert_eq!(limits.map(|name| parameter(&question, name)), ["600", "1073741824", "536870912"]);
+            assert_eq!(limits.map(|name| parameter(&question, name)), ["590", "1073741824", "536870912"]);
             cancelled.store(true, Ordering::Relaxed);
             let (mut killing, _) = listener.accept().unwrap();
             let kill = request(&mut killing);

@@ -124,7 +124,10 @@ impl SeriesQuestion {
             sum: name_of(*order).to_owned(),
             every: length(*every),
             rows: groups.first.iter().map(of_group).collect(),
-            rest: FlowRest { groups: groups.groups - groups.first.len() as u64, sums: groups.rest.into() },
+            rest: FlowRest {
+                groups: groups.groups.saturating_sub(groups.first.len() as u64),
+                sums: groups.rest.into(),
+            },
             total: groups.total().into(),
             steps: series.steps.iter().map(of_step).collect(),
             coverage: Coverage::new(&groups.read, scope)?,

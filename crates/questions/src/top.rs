@@ -158,7 +158,10 @@ impl TopQuestion {
             sum: name_of(*order).to_owned(),
             distinct: distinct.iter().map(ToString::to_string).collect(),
             rows: groups.first.iter().map(of_group).collect(),
-            rest: FlowRest { groups: groups.groups - groups.first.len() as u64, sums: groups.rest.into() },
+            rest: FlowRest {
+                groups: groups.groups.saturating_sub(groups.first.len() as u64),
+                sums: groups.rest.into(),
+            },
             total: groups.total().into(),
             coverage: Coverage::new(&groups.read, scope)?,
         })

@@ -95,6 +95,17 @@ impl Value {
         }
     }
 
+    /// A host, with or without a port. It becomes a part of addresses and messages as it is.
+    pub(super) fn host(&self) -> Result<String, Misfit> {
+        let text = self.filled_text()?;
+        if text.contains(|it: char| "/@?#".contains(it) || it.is_whitespace()) {
+            return Err(
+                self.misfit(format!("is {text:?}; it must be <host> or <host>:<port>, without http:// and users"))
+            );
+        }
+        Ok(text.to_owned())
+    }
+
     /// Any text; `None` when it is empty.
     pub(super) fn text_or_none(&self) -> Result<Option<String>, Misfit> {
         let text = self.text()?;

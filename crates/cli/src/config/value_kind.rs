@@ -91,7 +91,7 @@ impl ValueKind<'_> {
             Self::Order(place) => put(place, value.order()),
             Self::Address(place) => put(place, value.address()),
             Self::Addresses(place) => put(place, value.list(Value::address)),
-            Self::Hosts(place) => put(place, value.list(|host| host.filled_text().map(str::to_owned))),
+            Self::Hosts(place) => put(place, value.list(Value::host)),
             Self::Prefixes(place) => put(place, value.list(Value::prefix)),
             Self::Ranges(place) => put(place, value.list(Value::range)),
             Self::Interfaces(place) => put(place, value.list(Value::interface)),
