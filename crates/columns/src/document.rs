@@ -16,7 +16,8 @@ ports. Records of other things, such as options and interface counters, are no r
 
 - Counters, ends, AS numbers and interfaces are read as they are for counting ([protocols.md](protocols.md)). Every other
   column has the value of the first of its places in which the record has another value than 0. A column without a value is
-  0, `0.0.0.0`, or an empty text. A number that is too wide for its column keeps its low bits.
+  0, `0.0.0.0`, or an empty text. A number that is too wide for its column keeps its low bits. An IPv6 address that maps an
+  IPv4 address (`::ffff:192.0.2.1`) is that IPv4 address.
 - Counters are as the exporter sent them. Multiply them by `rate` to estimate what was not sampled. How the collector
   counted a record, and settings of its sender, are not in the row.
 - A record with both directions of a flow is one row: its ends are those of the first direction, and `revbytes` and

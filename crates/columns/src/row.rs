@@ -193,12 +193,12 @@ impl Row {
         }
     }
 
-    /// Sets an address.
+    /// Sets an address. An IPv6 address that maps an IPv4 address is that IPv4 address.
     #[inline]
     pub fn set_address(&mut self, id: Id, address: IpAddr) {
         let place = ADDRESS_PLACES.get(id as usize).copied().unwrap_or(NO_PLACE);
         if let Some(cell) = self.addresses.get_mut(usize::from(place)) {
-            *cell = address;
+            *cell = address.to_canonical();
             self.set.add(id);
         }
     }
