@@ -63,8 +63,7 @@ pub(crate) fn kafka(arguments: &Arguments) -> anyhow::Result<Vec<Target>> {
         duration: Some(Duration::from_secs_f64(arguments.seconds)),
         ..Pace::default()
     };
-    let mut counting = netflow_with_journal();
-    counting.settings.push(("NETFLOW__FLUSH_INTERVAL", "1s".into()));
+    let counting = netflow_with_journal();
     let (mut added, mut peers) = (Vec::new(), Vec::new());
     for round in 1..=arguments.rounds {
         let topic = Topic { broker, name: format!("netflow-{round}") };
