@@ -12,6 +12,7 @@
 //! | `config/archive.rs` | the settings of the archive of flows |
 //! | `config/registered.rs` | routers that are registered without a request |
 //! | `config/bmp.rs` | the settings of BMP sessions |
+//! | `config/export_connections.rs` | the settings of IPFIX over TCP and TLS |
 //! | `config/http.rs` | the settings of the REST interface and the web interface |
 //! | `config/unit.rs` | durations and sizes: `10s`, `7d`, `8MiB` |
 //! | `config/source.rs` | a file or the environment to keys with values |
@@ -31,6 +32,7 @@ mod bmp;
 mod clickhouse;
 pub(crate) mod document;
 mod error;
+mod export_connections;
 mod forward;
 pub(crate) mod hocon;
 mod http;
@@ -67,6 +69,7 @@ pub(crate) use bmp::Bmp;
 pub(crate) use clickhouse::Clickhouse;
 pub(crate) use error::ConfigError;
 use error::Problem;
+pub(crate) use export_connections::{NetflowTcp, NetflowTls};
 use flow::{Network, Prefix};
 use forward::Forward;
 pub(crate) use http::Http;
@@ -231,7 +234,7 @@ pub(crate) struct Networks {
     pub(crate) named: Vec<Stated<Network>>,
 }
 
-/// How the REST interface is encrypted.
+/// A certificate of the collector, by which connections to it are encrypted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tls {
     /// `certificate`: a PEM file; `None` (empty in the file) for no TLS.
@@ -252,6 +255,10 @@ pub(crate) struct Netflow {
     pub(crate) template_lifetime: Option<Duration>,
     /// `templateWait`: how long data waits for its template.
     pub(crate) template_wait: Duration,
+    /// `netflow.tcp`
+    pub(crate) tcp: NetflowTcp,
+    /// `netflow.tls`
+    pub(crate) tls: NetflowTls,
 }
 
 /// sFlow.
@@ -303,6 +310,8 @@ impl Default for Config {
                 calculate_samples: true,
                 template_lifetime: None,
                 template_wait: Duration::from_secs(30 * MINUTE),
+                tcp: NetflowTcp::default(),
+                tls: NetflowTls::default(),
             },
             sflow: Sflow { listen: everywhere(&[6343]) },
             retention: Retention {

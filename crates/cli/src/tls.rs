@@ -1,4 +1,4 @@
-//! The certificate of the REST interface, and its private key, from their files.
+//! The certificates of the REST interface and of export connections, and their private keys, from their files.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -11,12 +11,14 @@ use flow::Timestamp;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
 use x509_cert::time::{Time, Validity};
 
-use crate::config::Tls;
+use crate::config::{Config, NetflowTls, Tls};
 
 /// How long before its expiry a warning starts: certificates of 90 days are renewed after 60.
 const SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
@@ -31,22 +33,55 @@ pub(crate) fn server(tls: &Tls) -> anyhow::Result<Option<Arc<ServerConfig>>> {
         (Some(certificate), Some(key)) => (certificate, key),
         _ => bail!("admin.tls.certificate and admin.tls.key belong together: set both or none"),
     };
-    let chain = read(certificate, "admin.tls.certificate")?;
-    let chain = CertificateDer::pem_slice_iter(&chain).collect::<Result<Vec<_>, _>>();
-    let chain =
-        chain.with_context(|| format!("{} is not a valid PEM file (admin.tls.certificate)", certificate.display()))?;
-    if chain.is_empty() {
-        bail!("{} contains no PEM certificate (admin.tls.certificate)", certificate.display());
-    }
-    let secret = PrivateKeyDer::from_pem_slice(&read(key, "admin.tls.key")?)
-        .with_context(|| format!("{} contains no PEM private key (admin.tls.key)", key.display()))?;
+    let own = certified(certificate, key, "admin.tls")?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
-        .with_single_cert(chain, secret)
-        .with_context(|| format!("{} is not the private key of {}", key.display(), certificate.display()))?;
+        .with_cert_resolver(own);
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Some(Arc::new(config)))
+}
+
+/// How export connections are encrypted: TLS 1.2 and 1.3, with certificates of exporters. `None` without listen addresses.
+///
+/// # Errors
+/// When a file is not set, cannot be read or has the wrong content, or the key belongs to another certificate.
+pub(crate) fn exporters(tls: &NetflowTls) -> anyhow::Result<Option<Arc<ServerConfig>>> {
+    if tls.listen.is_empty() {
+        return Ok(None);
+    }
+    let (Some(certificate), Some(key), Some(ca)) = (&tls.own.certificate, &tls.own.key, &tls.ca) else {
+        let files = [("certificate", &tls.own.certificate), ("key", &tls.own.key), ("ca", &tls.ca)];
+        let missing = files.iter().filter(|(_, path)| path.is_none());
+        let missing: Vec<String> = missing.map(|(key, _)| format!("netflow.tls.{key}")).collect();
+        bail!(
+            "netflow.tls.listen is set without {}: set certificate, key and ca, as exporters have to show certificates too",
+            missing.join(" and ")
+        );
+    };
+    let provider = Arc::new(ring::default_provider());
+    let own = certified(certificate, key, "netflow.tls")?;
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(authorities(Some(ca), "netflow.tls.ca")?);
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build()?;
+    let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(Some(Arc::new(builder.with_client_cert_verifier(verifier).with_cert_resolver(own))))
+}
+
+/// A certificate with its chain and its private key, of these files, which a section of the configuration names.
+fn certified(certificate: &Path, key: &Path, section: &str) -> anyhow::Result<Arc<SingleCertAndKey>> {
+    let chain = read(certificate, &format!("{section}.certificate"))?;
+    let chain = CertificateDer::pem_slice_iter(&chain).collect::<Result<Vec<_>, _>>();
+    let chain =
+        chain.with_context(|| format!("{} is not a valid PEM file ({section}.certificate)", certificate.display()))?;
+    if chain.is_empty() {
+        bail!("{} contains no PEM certificate ({section}.certificate)", certificate.display());
+    }
+    let secret = PrivateKeyDer::from_pem_slice(&read(key, &format!("{section}.key"))?)
+        .with_context(|| format!("{} contains no PEM private key ({section}.key)", key.display()))?;
+    let certified = CertifiedKey::from_der(chain, secret, &ring::default_provider())
+        .with_context(|| format!("{} is not the private key of {}", key.display(), certificate.display()))?;
+    Ok(Arc::new(SingleCertAndKey::from(certified)))
 }
 
 /// How connections to others are encrypted: their certificates are signed by the authority in this file, which this key names,
@@ -83,23 +118,30 @@ pub(crate) fn authorities(authority: Option<&Path>, key: &str) -> anyhow::Result
     Ok(certificates)
 }
 
-/// Problems that do not prevent encryption: the private key is world-readable, or a certificate of the chain is not valid
+/// Problems that do not prevent encryption: a private key is world-readable, or a certificate of a chain is not valid
 /// now, or expires soon.
-pub(crate) fn warnings(tls: &Tls, now: SystemTime) -> Vec<String> {
-    let validity = tls.certificate.as_deref().and_then(|path| validity_warning(path, now));
-    exposed_key(tls).into_iter().chain(validity).collect()
+pub(crate) fn warnings(config: &Config, now: SystemTime) -> Vec<String> {
+    let is_encrypted = !config.netflow.tls.listen.is_empty();
+    let exporters = is_encrypted.then_some((&config.netflow.tls.own, "netflow.tls"));
+    let used = [(&config.admin.tls, "admin.tls")].into_iter().chain(exporters);
+    used.flat_map(|(tls, section)| warnings_of(tls, section, now)).collect()
 }
 
-fn exposed_key(tls: &Tls) -> Option<String> {
+fn warnings_of(tls: &Tls, section: &str, now: SystemTime) -> impl Iterator<Item = String> {
+    let validity = tls.certificate.as_deref().and_then(|path| validity_warning(path, section, now));
+    exposed_key(tls, section).into_iter().chain(validity)
+}
+
+fn exposed_key(tls: &Tls, section: &str) -> Option<String> {
     let path = tls.key.as_ref()?;
     let mode = fs::metadata(path).ok()?.mode();
     let path = path.display();
     (mode & 0o007 != 0)
-        .then(|| format!("everybody can read the private key {path} (admin.tls.key): run chmod o-rwx {path}"))
+        .then(|| format!("everybody can read the private key {path} ({section}.key): run chmod o-rwx {path}"))
 }
 
 /// A warning about the certificate of the chain that expires first. Unreadable ones are left to rustls, which rejects them.
-fn validity_warning(path: &Path, now: SystemTime) -> Option<String> {
+fn validity_warning(path: &Path, section: &str, now: SystemTime) -> Option<String> {
     let chain = fs::read(path).ok()?;
     let chain = CertificateDer::pem_slice_iter(&chain).filter_map(|item| Certificate::from_der(&item.ok()?).ok());
     let validities = chain.map(|certificate| *certificate.tbs_certificate().validity());
@@ -115,7 +157,7 @@ fn validity_warning(path: &Path, now: SystemTime) -> Option<String> {
     } else {
         return None;
     };
-    Some(format!("the certificate {path} (admin.tls.certificate) {what}"))
+    Some(format!("the certificate {path} ({section}.certificate) {what}"))
 }
 
 fn read(path: &Path, key: &str) -> anyhow::Result<Vec<u8>> {

@@ -251,6 +251,40 @@ fn unusable_and_expiring_certificates_are_reported() {
 }
 
 #[test]
+fn unusable_files_for_encrypted_export_connections_are_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, days) in [("good", 90), ("soon", 5), ("ca", 90)] {
+        certify(folder.path(), name, days);
+    }
+    let tls = |files: [&str; 3]| {
+        let [certificate, key, ca] = files;
+        let listen = ("NETFLOW__NETFLOW__TLS__LISTEN", "127.0.0.1:0");
+        let [certificate, key, ca] = [("CERTIFICATE", certificate), ("KEY", key), ("CA", ca)]
+            .map(|(name, value)| (format!("NETFLOW__NETFLOW__TLS__{name}"), value));
+        let files = [&certificate, &key, &ca].map(|(name, value)| (name.as_str(), *value));
+        check(folder.path(), &[&[listen], files.as_slice()].concat())
+    };
+    let (text, code) = tls(["good.pem", "good.key", "ca.pem"]);
+    assert!(
+        code == 0 && text.contains("ok    netflow.tls: the certificate, its key and the authorities can be used\n")
+    );
+    assert!(text.contains("ok    netflow.tls.listen: 127.0.0.1:0 is free\n"), "{text}");
+    assert!(!text.contains("note  the certificate"), "{text}");
+    let (text, _) = tls(["soon.pem", "soon.key", "ca.pem"]);
+    assert!(text.contains("note  the certificate soon.pem (netflow.tls.certificate) expires at 20"), "{text}");
+    for (files, what) in [
+        (["good.pem", "good.key", ""], "netflow.tls.listen is set without netflow.tls.ca: set certificate, key and ca"),
+        (["", "", "ca.pem"], "without netflow.tls.certificate and netflow.tls.key: set"),
+        (["good.pem", "soon.key", "ca.pem"], "soon.key is not the private key of good.pem"),
+        (["good.pem", "good.key", "good.key"], "good.key contains no PEM certificate (netflow.tls.ca)"),
+        (["missing.pem", "good.key", "ca.pem"], "cannot read missing.pem (netflow.tls.certificate): No such file"),
+    ] {
+        let (text, code) = tls(files);
+        assert!(code == 3 && text.contains(what), "{what}\n{text}");
+    }
+}
+
+#[test]
 fn a_damaged_store_is_reported_with_its_path_by_check_and_start() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("data")).unwrap();

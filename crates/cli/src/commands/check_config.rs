@@ -87,7 +87,7 @@ pub(crate) fn run(loaded: &Loaded, arguments: &Arguments) -> Result<ExitCode, Fa
     check_file(loaded, &mut findings);
     directory::check(config, &mut findings);
     check_store(config, &mut findings);
-    check_certificate(config, &mut findings);
+    check_certificates(config, &mut findings);
     check_origin_files(config, &mut findings);
     check_agents(config, &mut findings);
     check_addresses(config, &mut findings);
@@ -161,14 +161,19 @@ fn check_authority(section: &str, access: &Access, findings: &mut Findings) {
     }
 }
 
-/// Whether the certificate can be used, and clients will accept it.
-fn check_certificate(config: &Config, findings: &mut Findings) {
+/// Whether the certificates can be used, and clients and exporters will accept them.
+fn check_certificates(config: &Config, findings: &mut Findings) {
     match tls::server(&config.admin.tls) {
         Ok(None) => {}
         Ok(Some(_)) => findings.ok("admin.tls: the certificate and its key can be used"),
         Err(error) => findings.error(ExitCode::Config, &format!("{error:#}")),
     }
-    tls::warnings(&config.admin.tls, SystemTime::now()).iter().for_each(|warning| findings.note(warning));
+    match tls::exporters(&config.netflow.tls) {
+        Ok(None) => {}
+        Ok(Some(_)) => findings.ok("netflow.tls: the certificate, its key and the authorities can be used"),
+        Err(error) => findings.error(ExitCode::Config, &format!("{error:#}")),
+    }
+    tls::warnings(config, SystemTime::now()).iter().for_each(|warning| findings.note(warning));
 }
 
 /// Whether the files with AS numbers can be used. A collector starts without them.
@@ -209,6 +214,8 @@ fn check_addresses(config: &Config, findings: &mut Findings) {
     };
     let all = [
         at("netflow.listen", Transport::Udp, &config.netflow.listen),
+        at("netflow.tcp.listen", Transport::Tcp, &config.netflow.tcp.listen),
+        at("netflow.tls.listen", Transport::Tcp, &config.netflow.tls.listen),
         at("sflow.listen", Transport::Udp, &config.sflow.listen),
         at("bmp.listen", Transport::Tcp, &config.bmp.listen),
         at("http.listen", Transport::Tcp, &[config.http.listen]),

@@ -101,6 +101,11 @@ const CHANGED: &[(&str, &str, &str)] = &[
     ("netflow.calculateSamples", "false", "false"),
     ("netflow.templateLifetime", "\"1d\"", "1d"),
     ("netflow.templateWait", "\"1h\"", "1h"),
+    ("netflow.tcp.listen", "[\"192.0.2.1:4739\", \"[::1]:4739\"]", "192.0.2.1:4739, [::1]:4739"),
+    ("netflow.tls.listen", "[\"192.0.2.1:4740\", \"[::1]:4740\"]", "192.0.2.1:4740, [::1]:4740"),
+    ("netflow.tls.certificate", "\"/c\"", "/c"),
+    ("netflow.tls.key", "\"/k\"", "/k"),
+    ("netflow.tls.ca", "\"/ca\"", "/ca"),
     ("sflow.listen", "[]", ""),
     ("bmp.listen", "[\"192.0.2.1:5000\", \"[::1]:5000\"]", "192.0.2.1:5000, [::1]:5000"),
     ("bmp.memory", "\"2GiB\"", "2GiB"),
@@ -274,7 +279,7 @@ fn the_nearest_key_is_found_over_case_and_section() {
     assert_eq!(nearest("retention.weeks"), "the keys of [retention] are minutes, hours, days, months, years");
     assert_eq!(
         nearest("color"),
-        "there are storage, dataDir, flushInterval, firstFlush, clockLimit, and the sections [server], [accounting], [networks], [senders], [origins], [interfaces], [snmp], [admin], [admin.tls], [http], [metrics], [netflow], \
+        "there are storage, dataDir, flushInterval, firstFlush, clockLimit, and the sections [server], [accounting], [networks], [senders], [origins], [interfaces], [snmp], [admin], [admin.tls], [http], [metrics], [netflow], [netflow.tcp], [netflow.tls], \
          [sflow], [bmp], [forward], [retention], [redis], [cassandra], [spool], [journal], [log], [archive], [kafka], [clickhouse]"
     );
 }

@@ -146,7 +146,7 @@ fn configured(interface: Api, config: &Config) -> Api {
 /// When the certificate or its key cannot be used.
 pub(super) fn offer(interface: Api, config: &Config) -> anyhow::Result<Offer> {
     let tls = tls::server(&config.admin.tls)?;
-    for warning in tls::warnings(&config.admin.tls, SystemTime::now()) {
+    for warning in tls::warnings(config, SystemTime::now()) {
         tracing::warn!("{warning}");
     }
     Ok(configured(interface, config).offer(tls))
