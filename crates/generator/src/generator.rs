@@ -189,7 +189,7 @@ impl Generator {
             }
         }
         let stream = self.stream(self.made);
-        let streams = u64::from(self.load.exporters) * u64::from(self.load.ports);
+        let streams = self.load.streams();
         // The number of previous data datagrams of the stream.
         let before = self.made / streams;
         let interval = u64::from(self.load.template_interval);

@@ -12,8 +12,10 @@
 //! | [`generator`](mod@generator) | [`Generator`]: a sequence of datagrams, without sockets and clocks |
 //! | [`totals`] | the totals: overall, by exporter, by name |
 //! | [`transmission`] | sending datagrams at a rate |
+//! | [`connections`] | sending them over export connections, each stream over its own |
 //! | `random` | random numbers from a seed |
 
+pub mod connections;
 mod datagram;
 pub mod generator;
 pub mod load;
@@ -22,8 +24,9 @@ pub mod totals;
 pub mod traffic;
 pub mod transmission;
 
+pub use connections::ExportConnections;
 pub use generator::{Generated, Generator};
 pub use load::{Load, LoadError};
 pub use totals::{NameKey, Names, Totals};
 pub use traffic::{Popularity, Traffic};
-pub use transmission::{Pace, transmit};
+pub use transmission::{Pace, Transport, transmit, transmit_over};

@@ -97,6 +97,12 @@ impl Load {
         self.first_source.map(|first| Ipv4Addr::from_bits(first.to_bits().wrapping_add(exporter)))
     }
 
+    /// The number of streams: exporters times ports.
+    #[must_use]
+    pub fn streams(&self) -> u64 {
+        u64::from(self.exporters) * u64::from(self.ports)
+    }
+
     /// Returns an error if the load is invalid.
     pub(crate) fn check(&self) -> Result<(), LoadError> {
         let Traffic { addresses, client_ports, autonomous_systems, interfaces, protocols, prefixes, .. } =
@@ -141,7 +147,7 @@ impl Load {
             }
             _ => {}
         }
-        let streams = u64::from(self.exporters) * u64::from(self.ports);
+        let streams = self.streams();
         if streams > MOST_STREAMS { Err(LoadError::Streams(streams)) } else { Ok(()) }
     }
 }

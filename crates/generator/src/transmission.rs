@@ -1,4 +1,5 @@
-//! Sends datagrams at a rate. The thread sleeps between due datagrams; at full speed it spends its time in the kernel.
+//! Sends datagrams at a rate, over UDP or another transport. The thread sleeps between due datagrams; at full speed it spends its
+//! time in the kernel.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use udp::{Outgoing, Sender};
 
-use crate::generator::Generator;
+use crate::generator::{Generated, Generator};
 use crate::totals::Totals;
 
 /// Datagrams a system call.
@@ -29,7 +30,25 @@ pub struct Pace {
     pub duration: Option<Duration>,
 }
 
-/// Sends the datagrams of a generator. Reports the totals regularly, and stops if the callback returns `Break`.
+/// What carries the datagrams of a generator to a collector.
+pub trait Transport {
+    /// Why a datagram is not sent.
+    type Error;
+
+    /// Sends these in order. A transport may gather them until [`Transport::flush`].
+    ///
+    /// # Errors
+    /// When one of them cannot be sent.
+    fn send<'g>(&mut self, datagrams: impl Iterator<Item = Generated<'g>>) -> Result<(), Self::Error>;
+
+    /// Sends what is gathered, before a pause and at the end.
+    ///
+    /// # Errors
+    /// As [`Transport::send`].
+    fn flush(&mut self) -> Result<(), Self::Error>;
+}
+
+/// Sends the datagrams of a generator over UDP. Reports the totals regularly, and stops if the callback returns `Break`.
 ///
 /// # Errors
 /// When there is no route to the destination, or this machine does not have the address of an exporter.
@@ -39,8 +58,19 @@ pub fn transmit(
     pace: Pace,
     proceed: &mut dyn FnMut(&Totals) -> ControlFlow<()>,
 ) -> io::Result<()> {
-    let ports = 0..generator.load().ports;
-    let senders = ports.map(|_| Sender::new(destination)).collect::<io::Result<Vec<_>>>()?;
+    transmit_over(&mut Udp::new(destination, generator.load().ports)?, generator, pace, proceed)
+}
+
+/// As [`transmit`], over any transport.
+///
+/// # Errors
+/// Those of the transport.
+pub fn transmit_over<T: Transport>(
+    transport: &mut T,
+    generator: &mut Generator,
+    pace: Pace,
+    proceed: &mut dyn FnMut(&Totals) -> ControlFlow<()>,
+) -> Result<(), T::Error> {
     let flows_per_datagram = u64::from(generator.flows_per_datagram());
     let before = generator.totals().all.flows;
     let begun = Instant::now();
@@ -51,7 +81,7 @@ pub fn transmit(
             || pace.flows.is_some_and(|flows| sent >= flows)
             || proceed(generator.totals()).is_break();
         if ended {
-            return Ok(());
+            return transport.flush();
         }
         let left = pace.flows.map_or(BATCH as u64, |flows| (flows - sent).div_ceil(flows_per_datagram));
         let due = match pace.rate {
@@ -62,8 +92,11 @@ pub fn transmit(
             None => u64::MAX,
         };
         match left.min(due).min(BATCH as u64) as usize {
-            0 => thread::sleep(until_due(pace, sent + flows_per_datagram, elapsed)),
-            datagrams => send(generator, &senders, datagrams)?,
+            0 => {
+                transport.flush()?;
+                thread::sleep(until_due(pace, sent + flows_per_datagram, elapsed));
+            }
+            datagrams => transport.send(generator.batch(SystemTime::now().into(), datagrams))?,
         }
     }
 }
@@ -75,12 +108,31 @@ fn until_due(pace: Pace, flows: u64, elapsed: Duration) -> Duration {
     Duration::from_nanos(at).saturating_sub(elapsed).clamp(SHORTEST_NAP, LONGEST_NAP)
 }
 
-fn send(generator: &mut Generator, senders: &[Sender], datagrams: usize) -> io::Result<()> {
-    let mut outgoing = vec![Vec::with_capacity(datagrams); senders.len()];
-    for datagram in generator.batch(SystemTime::now().into(), datagrams) {
-        if let Some(outgoing) = outgoing.get_mut(usize::from(datagram.port)) {
-            outgoing.push(Outgoing { source: datagram.source, payload: datagram.payload });
-        }
+/// A socket for each source port of an exporter, for all exporters.
+struct Udp {
+    senders: Vec<Sender>,
+}
+
+impl Udp {
+    fn new(destination: SocketAddr, ports: u16) -> io::Result<Self> {
+        Ok(Self { senders: (0..ports).map(|_| Sender::new(destination)).collect::<io::Result<_>>()? })
     }
-    senders.iter().zip(&outgoing).try_for_each(|(sender, outgoing)| sender.send(outgoing))
+}
+
+impl Transport for Udp {
+    type Error = io::Error;
+
+    fn send<'g>(&mut self, datagrams: impl Iterator<Item = Generated<'g>>) -> io::Result<()> {
+        let mut outgoing = vec![Vec::with_capacity(BATCH); self.senders.len()];
+        for datagram in datagrams {
+            if let Some(outgoing) = outgoing.get_mut(usize::from(datagram.port)) {
+                outgoing.push(Outgoing { source: datagram.source, payload: datagram.payload });
+            }
+        }
+        self.senders.iter().zip(&outgoing).try_for_each(|(sender, outgoing)| sender.send(outgoing))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

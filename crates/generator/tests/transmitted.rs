@@ -1,14 +1,16 @@
-//! Transmitted datagrams arrive from the right addresses, at the right rate.
+//! Transmitted datagrams arrive from the right addresses, at the right rate, over UDP and over export connections.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::io::Read;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use export_client::Target;
 use flow::{Counters, Exporter, Protocol, Timestamp};
-use generator::{Generator, Load, Pace, transmit};
+use generator::{ExportConnections, Generator, Load, Pace, transmit, transmit_over};
 use wire::{Datagram, Session, SessionLimits};
 
 /// The received datagrams of each source.
@@ -100,4 +102,61 @@ fn it_stops_when_the_callback_breaks() {
     .unwrap();
     // A batch each time, and the template.
     assert_eq!(generator.totals().datagrams, 2 * 64 + 1);
+}
+
+/// The octets of each connection of a load, by its source address.
+fn arrived_over_connections(generator: &mut Generator, pace: Pace) -> Vec<(IpAddr, Vec<u8>)> {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = Target { address: listener.local_addr().unwrap(), encryption: None };
+    let connections = generator.load().streams();
+    std::thread::scope(|scope| {
+        let readers = scope.spawn(move || {
+            let accepted = (0..connections).map(|_| listener.accept().unwrap()).map(|(mut stream, from)| {
+                scope.spawn(move || {
+                    let mut octets = Vec::new();
+                    stream.read_to_end(&mut octets).unwrap();
+                    (from.ip(), octets)
+                })
+            });
+            accepted.collect::<Vec<_>>()
+        });
+        let mut transport = ExportConnections::open(generator.load(), &target, &|| false).unwrap();
+        transmit_over(&mut transport, generator, pace, &mut |_| ControlFlow::Continue(())).unwrap();
+        transport.end().unwrap();
+        readers.join().unwrap().into_iter().map(|reader| reader.join().unwrap()).collect()
+    })
+}
+
+#[test]
+fn each_stream_has_an_export_connection_of_its_own_that_begins_with_its_template() {
+    for rate in [None, Some(50_000)] {
+        let first_source = Some(Ipv4Addr::new(127, 0, 1, 1));
+        let load = Load { protocol: Protocol::Ipfix, exporters: 3, ports: 2, first_source, ..Load::default() };
+        let mut generator = Generator::new(load).unwrap();
+        let pace = Pace { rate, flows: Some(20_000), duration: None };
+        let arrived = arrived_over_connections(&mut generator, pace);
+        assert_eq!(arrived.len(), 6);
+        let totals = generator.totals();
+        let mut exporters = HashMap::<IpAddr, Counters>::new();
+        let mut messages = 0;
+        for (source, octets) in arrived {
+            let mut session = Session::new(SessionLimits::default());
+            let counters = exporters.entry(source).or_default();
+            let mut rest = &octets[..];
+            while !rest.is_empty() {
+                let (payload, after) = rest.split_at(usize::from(u16::from_be_bytes([rest[2], rest[3]])));
+                let datagram =
+                    Datagram { exporter: Exporter::udp(source, 1), received: Timestamp::from_seconds(1), payload };
+                let decoded = session.decode(&datagram, &mut |record| counters.add(record.flow.unwrap().forward));
+                assert_eq!(decoded.errors, 0);
+                (rest, messages) = (after, messages + 1);
+            }
+            assert_eq!(session.pending(), 0, "data before their template");
+        }
+        assert_eq!(messages, totals.datagrams);
+        assert_eq!(totals.templates, 6);
+        for (exporter, sent) in (0..).zip(&totals.exporters) {
+            assert_eq!(exporters[&IpAddr::from(generator.load().source(exporter).unwrap())], *sent);
+        }
+    }
 }

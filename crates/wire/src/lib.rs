@@ -113,3 +113,4 @@ pub use session::Session;
 pub use stream::{Arrival, Stream};
 pub use template::Template;
 pub use template_store::{KnownTemplate, TemplateLimits};
+pub use version::protocol_of;

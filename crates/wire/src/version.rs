@@ -9,7 +9,7 @@ use crate::error::ErrorKind;
 /// # Errors
 /// [`ErrorKind::TruncatedHeader`] for a payload that ends within its version, [`ErrorKind::UnknownVersion`] for every
 /// other that has none of the known ones.
-pub(crate) const fn protocol_of(payload: &[u8]) -> Result<Protocol, ErrorKind> {
+pub const fn protocol_of(payload: &[u8]) -> Result<Protocol, ErrorKind> {
     match *payload {
         [0, 0, 0, 2, ..] => Ok(Protocol::SflowV2),
         [0, 0, 0, 4, ..] => Ok(Protocol::SflowV4),
