@@ -7,7 +7,8 @@
 //!
 //! A checked record also ends with a CRC-32 over all its octets, after the end of the packet, where other programs see
 //! padding. A salt, which no exporter knows, is part of it: so a reader that has lost its place can search for the next
-//! record, and does not take for one what an exporter has put into a datagram.
+//! record, and does not take for one what an exporter has put into a datagram. Its hop limit says how its payload came: other
+//! programs see a UDP datagram, also where it was a message of a TCP connection.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -35,8 +36,6 @@ const fn file_header(snapshot_length: u32) -> [u8; 24] {
 
 const MAGIC_NANOSECONDS: u32 = 0xa1b2_3c4d;
 const LINKTYPE_RAW: u8 = 101;
-/// Any value above 0 would do.
-const HOP_LIMIT: u8 = 64;
 const UDP: u8 = 17;
 /// Octets of the headers of a record, of IPv4 without options, of IPv6 and of UDP.
 const RECORD_HEADER: usize = 16;
@@ -48,6 +47,37 @@ pub const CHECKSUM: usize = 4;
 
 /// Maximum length of a checked record: record header, IPv6 header, longest payload of an IP packet, checksum.
 pub const LONGEST_RECORD: usize = RECORD_HEADER + IPV6_HEADER + 65_535 + CHECKSUM;
+
+/// How the payload of a record came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Carrier {
+    /// It is a UDP datagram.
+    #[default]
+    Datagram,
+    /// It is a message of a TCP connection.
+    Message,
+    /// It is the beginning of a message of a TCP connection that is longer than a packet can be.
+    BegunMessage,
+    /// It is the rest of the message that the record before has begun.
+    RestOfMessage,
+}
+
+impl Carrier {
+    /// Any values above 0 would do, but records of older programs have 64.
+    const fn hop_limit(self) -> u8 {
+        match self {
+            Self::Datagram => 64,
+            Self::Message => 65,
+            Self::BegunMessage => 66,
+            Self::RestOfMessage => 67,
+        }
+    }
+
+    fn of(hop_limit: u8) -> Option<Self> {
+        let all = [Self::Datagram, Self::Message, Self::BegunMessage, Self::RestOfMessage];
+        all.into_iter().find(|carrier| carrier.hop_limit() == hop_limit)
+    }
+}
 
 /// Appends a datagram and returns the number of octets. The destination may be the unspecified address of either family;
 /// it becomes that of the source's family.
@@ -62,23 +92,17 @@ pub fn append(
     destination: SocketAddr,
     payload: &[u8],
 ) -> io::Result<usize> {
-    append_record(octets, received, [source, destination], payload, 0)
+    let datagram = UdpDatagram { received, source, destination, payload };
+    append_record(octets, &datagram, Carrier::Datagram, 0)
 }
 
-/// Appends a datagram as [`append`] does, as a checked record.
+/// Appends a datagram as [`append`] does, as a checked record, or what came in another way.
 ///
 /// # Errors
 /// Those of [`append`].
-pub fn append_checked(
-    octets: &mut Vec<u8>,
-    salt: u32,
-    received: Timestamp,
-    source: SocketAddr,
-    destination: SocketAddr,
-    payload: &[u8],
-) -> io::Result<()> {
+pub fn append_checked(octets: &mut Vec<u8>, salt: u32, datagram: &UdpDatagram<'_>, carrier: Carrier) -> io::Result<()> {
     let start = octets.len();
-    append_record(octets, received, [source, destination], payload, CHECKSUM)?;
+    append_record(octets, datagram, carrier, CHECKSUM)?;
     let checksum = checksum(salt, octets.get(start..).unwrap_or_default());
     octets.extend(checksum);
     Ok(())
@@ -93,9 +117,8 @@ fn checksum(salt: u32, record: &[u8]) -> [u8; CHECKSUM] {
 /// Appends a record that has room for a trailer, which the caller appends.
 fn append_record(
     octets: &mut Vec<u8>,
-    received: Timestamp,
-    [source, destination]: [SocketAddr; 2],
-    payload: &[u8],
+    &UdpDatagram { received, source, destination, payload }: &UdpDatagram<'_>,
+    carrier: Carrier,
     trailer: usize,
 ) -> io::Result<usize> {
     let seconds = u32::try_from(received.seconds()).map_err(|_| invalid("the time is after the year 2106"))?;
@@ -104,6 +127,7 @@ fn append_record(
         ports: [source.port(), destination.port()],
         length: u16::try_from(UDP_HEADER + payload.len()).map_err(|_| too_long())?,
         payload,
+        carrier,
         trailer,
     };
     let start = octets.len();
@@ -123,16 +147,17 @@ fn append_record(
 /// exactly these octets.
 #[must_use]
 pub fn read(octets: &[u8]) -> Option<(UdpDatagram<'_>, usize)> {
-    read_record(octets, 0)
+    let (datagram, carrier, length) = read_record(octets, 0)?;
+    (carrier == Carrier::Datagram).then_some((datagram, length))
 }
 
-/// Reads the checked record at the start of the octets and returns its length; `None` if [`append_checked`] could not
+/// Reads the checked record at the start of the octets and returns how its payload came, and its length; `None` if [`append_checked`] could not
 /// have written exactly these octets with this salt.
 #[must_use]
-pub fn read_checked(octets: &[u8], salt: u32) -> Option<(UdpDatagram<'_>, usize)> {
-    let (datagram, length) = read_record(octets, CHECKSUM)?;
+pub fn read_checked(octets: &[u8], salt: u32) -> Option<(UdpDatagram<'_>, Carrier, usize)> {
+    let (datagram, carrier, length) = read_record(octets, CHECKSUM)?;
     let (record, found) = octets.get(..length)?.split_last_chunk::<CHECKSUM>()?;
-    (checksum(salt, record) == *found).then_some((datagram, length))
+    (checksum(salt, record) == *found).then_some((datagram, carrier, length))
 }
 
 /// The length that the header of a record gives, whatever follows; `None` if it cannot be that of a record.
@@ -144,13 +169,13 @@ pub fn length(octets: &[u8]) -> Option<usize> {
     (length >= IPV4_HEADER + UDP_HEADER).then_some(RECORD_HEADER + length)
 }
 
-fn read_record(octets: &[u8], trailer: usize) -> Option<(UdpDatagram<'_>, usize)> {
+fn read_record(octets: &[u8], trailer: usize) -> Option<(UdpDatagram<'_>, Carrier, usize)> {
     let (header, rest) = octets.split_first_chunk::<RECORD_HEADER>()?;
     let [seconds, nanoseconds, length, original_length] = words(header);
     let length = Some(length as usize).filter(|_| length == original_length)?;
     let packet = rest.get(..length)?.get(..length.checked_sub(trailer)?)?;
     let time = Time { seconds, nanoseconds };
-    let (source, destination, mark, datagram) = match packet.first()? >> 4 {
+    let Packet { source, destination, carrier, mark, datagram } = match packet.first()? >> 4 {
         4 => read_ipv4(packet)?,
         6 => read_ipv6(packet)?,
         _ => return None,
@@ -165,7 +190,7 @@ fn read_record(octets: &[u8], trailer: usize) -> Option<(UdpDatagram<'_>, usize)
     let received = Timestamp::new(seconds.into(), nanoseconds);
     let source = SocketAddr::new(source, u16::from_be_bytes([a, b]));
     let destination = SocketAddr::new(destination, u16::from_be_bytes([c, d]));
-    Some((UdpDatagram { received, source, destination, payload }, RECORD_HEADER + length))
+    Some((UdpDatagram { received, source, destination, payload }, carrier, RECORD_HEADER + length))
 }
 
 /// The four numbers of the header of a record.
@@ -204,6 +229,7 @@ struct Udp<'a> {
     /// Octets, header included.
     length: u16,
     payload: &'a [u8],
+    carrier: Carrier,
     /// Octets that follow the packet in its record.
     trailer: usize,
 }
@@ -233,11 +259,12 @@ fn append_ipv4(octets: &mut Vec<u8>, time: Time, from: Ipv4Addr, to: Ipv4Addr, u
     let addresses = [from.octets(), to.octets()];
     addresses.iter().for_each(|address| sum.add(address));
     let udp_header = udp.header(sum);
-    sum.add(&[0x45, 0, a, b, c, d, 0x40, 0, HOP_LIMIT, UDP, 0, 0]);
+    let hop_limit = udp.carrier.hop_limit();
+    sum.add(&[0x45, 0, a, b, c, d, 0x40, 0, hop_limit, UDP, 0, 0]);
     let [e, f] = sum.complement();
     octets.reserve(RECORD_HEADER + usize::from(length) + udp.trailer);
     octets.extend(time.header(usize::from(length) + udp.trailer));
-    octets.extend([0x45, 0, a, b, c, d, 0x40, 0, HOP_LIMIT, UDP, e, f]);
+    octets.extend([0x45, 0, a, b, c, d, 0x40, 0, hop_limit, UDP, e, f]);
     addresses.iter().for_each(|address| octets.extend(address));
     octets.extend(udp_header);
     octets.extend_from_slice(udp.payload);
@@ -252,18 +279,26 @@ fn append_ipv6(octets: &mut Vec<u8>, time: Time, from: Ipv6Addr, to: Ipv6Addr, u
     let length = IPV6_HEADER + usize::from(udp.length);
     octets.reserve(RECORD_HEADER + length + udp.trailer);
     octets.extend(time.header(length + udp.trailer));
-    octets.extend([0x60, 0, c, d, a, b, UDP, HOP_LIMIT]);
+    octets.extend([0x60, 0, c, d, a, b, UDP, udp.carrier.hop_limit()]);
     addresses.iter().for_each(|address| octets.extend(address));
     octets.extend(udp.header(sum));
     octets.extend_from_slice(udp.payload);
 }
 
-/// Source, destination, the checksum of the time, the UDP datagram.
-type Packet<'a> = (IpAddr, IpAddr, [u8; 2], &'a [u8]);
+/// The packet of a record.
+struct Packet<'a> {
+    source: IpAddr,
+    destination: IpAddr,
+    carrier: Carrier,
+    /// The checksum of the time.
+    mark: [u8; 2],
+    /// The UDP datagram.
+    datagram: &'a [u8],
+}
 
 fn read_ipv4(packet: &[u8]) -> Option<Packet<'_>> {
     let (header, datagram) = packet.split_first_chunk::<IPV4_HEADER>()?;
-    let &[0x45, 0, a, b, c, d, 0x40, 0, HOP_LIMIT, UDP, _, _, ref addresses @ ..] = header else { return None };
+    let &[0x45, 0, a, b, c, d, 0x40, 0, hop_limit, UDP, _, _, ref addresses @ ..] = header else { return None };
     let mut sum = Sum(0);
     sum.add(header);
     if usize::from(u16::from_be_bytes([a, b])) != packet.len() || sum.complement() != [0, 0] {
@@ -271,19 +306,21 @@ fn read_ipv4(packet: &[u8]) -> Option<Packet<'_>> {
     }
     let (from, to) = addresses.split_first_chunk::<4>()?;
     udp_checksum_fits(addresses, datagram)?;
-    Some((Ipv4Addr::from(*from).into(), Ipv4Addr::from(*to.first_chunk()?).into(), [c, d], datagram))
+    let (source, destination) = (Ipv4Addr::from(*from).into(), Ipv4Addr::from(*to.first_chunk()?).into());
+    Some(Packet { source, destination, carrier: Carrier::of(hop_limit)?, mark: [c, d], datagram })
 }
 
 fn read_ipv6(packet: &[u8]) -> Option<Packet<'_>> {
     let (header, datagram) = packet.split_first_chunk::<IPV6_HEADER>()?;
-    let &[0x60, 0, c, d, a, b, UDP, HOP_LIMIT, ref addresses @ ..] = header else { return None };
+    let &[0x60, 0, c, d, a, b, UDP, hop_limit, ref addresses @ ..] = header else { return None };
     if usize::from(u16::from_be_bytes([a, b])) != datagram.len() {
         return None;
     }
     let (from, to) = addresses.split_first_chunk::<16>()?;
     udp_checksum_fits(addresses, datagram)?;
     let address = |octets: &[u8; 16]| IpAddr::V6(Ipv6Addr::from(*octets));
-    Some((address(from), address(to.first_chunk()?), [c, d], datagram))
+    let (source, destination) = (address(from), address(to.first_chunk()?));
+    Some(Packet { source, destination, carrier: Carrier::of(hop_limit)?, mark: [c, d], datagram })
 }
 
 fn udp_checksum_fits(addresses: &[u8], datagram: &[u8]) -> Option<()> {

@@ -4,7 +4,7 @@
 //! This file reads neither clocks nor sockets: receiving threads drive it, and the simulation.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use accounting::tally::{Tally, TallySettings};
@@ -84,16 +84,23 @@ impl JournaledShard {
         if let Some(journal) = &mut self.journal
             && fate != DatagramFate::Unregistered
         {
-            let Exporter { address, port, .. } = datagram.exporter;
+            let exporter = datagram.exporter;
             if let Some(number) = journal.statement() {
-                self.shard.unstated(address, number, &mut |sender, registration, rules| {
+                self.shard.unstated(exporter.address, number, &mut |sender, registration, rules| {
                     journal.state(sender, &terms::encode(registration, rules));
                 });
             }
-            let source = SocketAddr::new(address, port);
             let Booked { sums, origins } = self.shard.booked();
             journal.annotate([sums, origins]);
-            journal.take(datagram.received, source, received_at, datagram.payload);
+            journal.take(datagram.received, exporter, received_at, datagram.payload);
+        }
+    }
+
+    /// Notes that a connection has ended, in which messages were received at this address: what was announced in it is gone.
+    pub fn end_connection(&mut self, ended: Exporter, at: Timestamp, received_at: SocketAddr) {
+        self.shard.end_connection(&ended);
+        if let Some(journal) = &mut self.journal {
+            journal.end(at, ended, received_at);
         }
     }
 
@@ -121,6 +128,13 @@ impl JournaledShard {
             journal.state(*sender, &terms::encode(Some(registration), self.shard.rules()));
         }
         journal.carry(waiting);
+    }
+
+    /// Notes that connections of an earlier run are gone, before anything that this run receives.
+    fn note_ended(&mut self, ended: &[Exporter]) {
+        let Some(journal) = &mut self.journal else { return };
+        let anywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        ended.iter().for_each(|ended| journal.end(Timestamp::EPOCH, *ended, anywhere));
     }
 
     pub(crate) fn publish(&self) {
@@ -222,9 +236,11 @@ pub fn begin(
         let (drops, held) = (ThreadDrops::default(), HeldDatagrams::default());
         shards.push(JournaledShard { shard: shard(), journal, read: 0, drops, published, held });
     }
+    let ended = exporters.end_connections();
     if let Some(first) = shards.first_mut().filter(|first| first.journal.is_some()) {
         let sealed = recovered.iter().filter(|_| journal.is_some_and(|journal| journal.is_read()));
         let forgotten: Vec<_> = sealed.flat_map(|sealed| forgotten(sealed, exporters)).collect();
+        first.note_ended(&ended);
         first.carry(exporters.waiting(), &forgotten);
     }
     Ok((shards.into_iter().map(|shard| Arc::new(Mutex::new(shard))).collect(), recovered))
@@ -251,7 +267,11 @@ fn recover(journal: &Journal, mut shard: Shard, exporters: &Exporters, status: &
             break;
         }
         let Some(found) = recovery.current() else { continue };
-        let exporter = Exporter::udp(found.source.ip(), found.source.port());
+        let exporter = found.exporter();
+        if matches!(found.kind, EntryKind::Ended(_)) {
+            shard.end_connection(&exporter);
+            continue;
+        }
         let stated = found.terms.and_then(|octets| terms.get(exporter.address, octets)).cloned();
         unstated += u64::from(stated.is_none());
         shard.set_rules(stated.as_ref().map_or(rules, |stated| stated.rules));

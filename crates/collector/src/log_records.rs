@@ -8,7 +8,7 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use flow::{Exporter, FlushNumber, Timestamp, WriterId};
+use flow::{FlushNumber, Timestamp, WriterId};
 use journal::{Damaged, EntryKind, ForcedOut, Journal, LogReader, Lost, Position, ReadCounts, Unreadable, Waiting};
 use pipeline::{Again, Booked, Decoder, Logged, Rules};
 use wire::{Datagram, Session};
@@ -286,7 +286,8 @@ impl LogRecords {
                 let last = if open.is_skipped { self.skip_flush(open) } else { Part::Last(self.end_flush(open)) };
                 return Ok(Some(last));
             }
-            open.newest = open.newest.max(self.log.current().map(|found| found.received));
+            let datagram = self.log.current().filter(|found| !matches!(found.kind, EntryKind::Ended(_)));
+            open.newest = open.newest.max(datagram.map(|found| found.received));
             open.oldest = open.oldest.or(open.newest);
             open.records += self.decode(&mut |record| {
                 if !open.is_skipped {
@@ -366,7 +367,11 @@ impl LogRecords {
     fn decode(&mut self, show: &mut dyn FnMut(&Logged<'_>)) -> u64 {
         let Self { log, decoder, terms, rules, .. } = self;
         let Some(found) = log.current() else { return 0 };
-        let exporter = Exporter::udp(found.source.ip(), found.source.port());
+        let exporter = found.exporter();
+        if matches!(found.kind, EntryKind::Ended(_)) {
+            decoder.end_connection(&exporter);
+            return 0;
+        }
         let datagram = Datagram { exporter, received: found.received, payload: found.payload };
         let stated = found.terms.and_then(|octets| terms.get(exporter.address, octets)).cloned();
         let rules = stated.as_ref().map_or(*rules, |stated| stated.rules);

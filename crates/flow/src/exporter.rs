@@ -20,6 +20,8 @@ pub struct Exporter {
 pub enum Transport {
     /// UDP: one message in each datagram.
     Udp,
+    /// TCP, with or without TLS: messages one after the other, all of one exporting process.
+    Tcp,
 }
 
 impl Exporter {
@@ -27,6 +29,12 @@ impl Exporter {
     #[must_use]
     pub fn udp(address: IpAddr, port: u16) -> Self {
         Self { transport: Transport::Udp, address: canonical(address), port }
+    }
+
+    /// An exporter that sends over a TCP connection from this port. An IPv4-mapped IPv6 address becomes the IPv4 address.
+    #[must_use]
+    pub fn tcp(address: IpAddr, port: u16) -> Self {
+        Self { transport: Transport::Tcp, address: canonical(address), port }
     }
 }
 

@@ -162,7 +162,7 @@ impl Reader {
                     Some(Entry { kind: EntryKind::Carried, source, received, .. }) => {
                         carried.insert((source, received), false);
                     }
-                    Some(Entry { kind: EntryKind::Terms | EntryKind::Note, .. }) => {}
+                    Some(Entry { kind: EntryKind::Terms | EntryKind::Note | EntryKind::Ended(_), .. }) => {}
                     _ => break,
                 }
             }
@@ -185,12 +185,13 @@ impl Reader {
             let identity = (entry.source, received);
             let known = self.carried.as_ref().and_then(|carried| carried.get(&identity)).copied();
             let is_returned_already = entry.kind == EntryKind::Carried && known == Some(true);
+            let is_datagram = !matches!(entry.kind, EntryKind::Ended(_));
             if known == Some(false) {
                 self.returned.push(identity);
             }
             self.current = Some(earliest);
             if !is_returned_already {
-                self.counts.datagrams += 1;
+                self.counts.datagrams += u64::from(is_datagram);
                 return Ok(true);
             }
             self.counts.skipped += 1;

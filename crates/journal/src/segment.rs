@@ -1,6 +1,8 @@
 //! Names and content of segments, and reading a segment: a damaged record is skipped, and costs no other.
 //!
-//! A segment is a pcap file of UDP datagrams, in checked records (`capture::frame`). Older programs wrote records without
+//! A segment is a pcap file of UDP datagrams, in checked records (`capture::frame`). Messages of TCP connections are such
+//! datagrams too, with a mark; one that is longer than a packet is in two records, and the end of a connection is a message
+//! without content. Older programs wrote records without
 //! a checksum, in files with another header: these are read up to the first damaged octet. Carried-over data are marked by
 //! the destination 0.0.0.0:0, terms by 127.0.0.1:0 or [::1]:0, notes by terms of the sender 0.0.0.0, which none has, and
 //! annotations by notes with a port, which is their number. On these, nothing is received; only [`Entry`] and [`append`] know these marks.
@@ -11,8 +13,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
 
 use capture::UdpDatagram;
-use capture::frame::{self, LONGEST_RECORD};
-use flow::{Counted, FlushNumber, Timestamp, WriterId};
+use capture::frame::{self, Carrier, LONGEST_RECORD};
+use flow::{Counted, Exporter, FlushNumber, Timestamp, Transport, WriterId};
+
+/// Octets of a message in one record; the rest is in the next one.
+const MESSAGE_PART: usize = 60_000;
 
 /// Octets in one read.
 const READ_AT_ONCE: u64 = 256 << 10;
@@ -31,6 +36,8 @@ const SECOND: u16 = 2;
 pub enum EntryKind {
     /// It was received on this address and belongs to the flush of the segment.
     Received(SocketAddr),
+    /// It is no datagram: the connection of this address and port has ended, in which messages were received on this address.
+    Ended(SocketAddr),
     /// It was carried over: a data set that was queued for its template at the previous cut, as a separate message.
     Carried,
     /// It is no datagram, but (a part of) the terms by which the following datagrams of this address are counted.
@@ -51,6 +58,8 @@ pub struct Entry<'a> {
     pub received: Timestamp,
     /// Its exporter.
     pub source: SocketAddr,
+    /// How the exporter has sent it.
+    pub transport: Transport,
     /// Why it is in this segment.
     pub kind: EntryKind,
     /// The export datagram.
@@ -62,26 +71,45 @@ pub struct Entry<'a> {
     pub annotations: Annotations<'a>,
 }
 
+impl Entry<'_> {
+    /// Its exporter.
+    #[must_use]
+    pub fn exporter(&self) -> Exporter {
+        match self.transport {
+            Transport::Udp => Exporter::udp(self.source.ip(), self.source.port()),
+            Transport::Tcp => Exporter::tcp(self.source.ip(), self.source.port()),
+        }
+    }
+}
+
 impl<'a> From<UdpDatagram<'a>> for Entry<'a> {
-    fn from(UdpDatagram { received, source, destination, payload }: UdpDatagram<'a>) -> Self {
+    fn from(datagram: UdpDatagram<'a>) -> Self {
+        Self::new(datagram, Carrier::Datagram)
+    }
+}
+
+impl<'a> Entry<'a> {
+    fn new(UdpDatagram { received, source, destination, payload }: UdpDatagram<'a>, carrier: Carrier) -> Self {
+        let transport = if carrier == Carrier::Datagram { Transport::Udp } else { Transport::Tcp };
         let kind = match destination {
+            at if transport == Transport::Tcp && payload.is_empty() => EntryKind::Ended(at),
             at if at.port() != CARRIED.port() => EntryKind::Received(at),
             at if at.ip().is_unspecified() => EntryKind::Carried,
             _ if source.ip().is_unspecified() && source.port() == 0 => EntryKind::Note,
             _ if source.ip().is_unspecified() => EntryKind::Annotation(u8::from(source.port() == SECOND)),
             _ => EntryKind::Terms,
         };
-        Self { received, source, kind, payload, terms: None, annotations: [&[]; 2] }
+        Self { received, source, transport, kind, payload, terms: None, annotations: [&[]; 2] }
     }
 }
 
-/// Appends a datagram as a record of a segment with this salt.
+/// Appends a datagram, or a message of a connection, as a record of a segment with this salt.
 ///
 /// # Errors
 /// If it was received after the year 2106 or is longer than an IP packet can be.
 pub(crate) fn append(octets: &mut Vec<u8>, salt: u32, entry: &Entry<'_>) -> io::Result<()> {
     let destination = match entry.kind {
-        EntryKind::Received(at) => at,
+        EntryKind::Received(at) | EntryKind::Ended(at) => at,
         EntryKind::Carried => CARRIED,
         EntryKind::Terms | EntryKind::Note | EntryKind::Annotation(_) if entry.source.is_ipv4() => {
             SocketAddr::from((Ipv4Addr::LOCALHOST, CARRIED.port()))
@@ -90,7 +118,26 @@ pub(crate) fn append(octets: &mut Vec<u8>, salt: u32, entry: &Entry<'_>) -> io::
             SocketAddr::from((Ipv6Addr::LOCALHOST, CARRIED.port()))
         }
     };
-    frame::append_checked(octets, salt, entry.received, entry.source, destination, entry.payload)
+    let Entry { received, source, payload, .. } = *entry;
+    let record = UdpDatagram { received, source, destination, payload };
+    match entry.transport {
+        Transport::Udp => frame::append_checked(octets, salt, &record, Carrier::Datagram),
+        Transport::Tcp => append_message(octets, salt, &record),
+    }
+}
+
+fn append_message(octets: &mut Vec<u8>, salt: u32, message: &UdpDatagram<'_>) -> io::Result<()> {
+    let Some((begin, rest)) = message.payload.split_at_checked(MESSAGE_PART) else {
+        return frame::append_checked(octets, salt, message, Carrier::Message);
+    };
+    let before = octets.len();
+    frame::append_checked(octets, salt, &UdpDatagram { payload: begin, ..*message }, Carrier::BegunMessage)?;
+    let appended =
+        frame::append_checked(octets, salt, &UdpDatagram { payload: rest, ..*message }, Carrier::RestOfMessage);
+    if appended.is_err() {
+        octets.truncate(before);
+    }
+    appended
 }
 
 /// The name of a segment. Names sort in the order of flushes.
@@ -178,6 +225,8 @@ pub(crate) struct SegmentReader {
     /// Where the current record starts.
     start: usize,
     current: Option<Record>,
+    /// The present message, if it is in two records, or the beginning of the next one.
+    message: Vec<u8>,
     input_ended: bool,
     /// `None` until the file header is read.
     format: Option<Format>,
@@ -192,6 +241,7 @@ struct Record {
     received: Timestamp,
     source: SocketAddr,
     destination: SocketAddr,
+    carrier: Carrier,
     /// Where it is in the octets that were read.
     payload: Range<usize>,
     length: usize,
@@ -220,6 +270,7 @@ impl SegmentReader {
             octets: Vec::new(),
             start: 0,
             current: None,
+            message: Vec::new(),
             input_ended: false,
             format: None,
             salt,
@@ -228,8 +279,34 @@ impl SegmentReader {
         }
     }
 
-    /// Advances to the next undamaged datagram; `false` at the end.
+    /// Advances to the next undamaged datagram; `false` at the end. Of a message in two records, both must be undamaged.
     pub(crate) fn advance(&mut self) -> io::Result<bool> {
+        self.message.clear();
+        let mut begun = None;
+        while self.advance_record()? {
+            let Some(Record { received, source, carrier, payload, .. }) = &self.current else { break };
+            let octets = self.octets.get(payload.clone()).unwrap_or_default();
+            match carrier {
+                Carrier::Datagram | Carrier::Message => {
+                    self.message.clear();
+                    return Ok(true);
+                }
+                Carrier::BegunMessage => {
+                    octets.clone_into(&mut self.message);
+                    begun = Some((*received, *source));
+                }
+                Carrier::RestOfMessage if begun.take() == Some((*received, *source)) => {
+                    self.message.extend_from_slice(octets);
+                    return Ok(true);
+                }
+                Carrier::RestOfMessage => {}
+            }
+        }
+        Ok(false)
+    }
+
+    /// Advances to the next undamaged record; `false` at the end.
+    fn advance_record(&mut self) -> io::Result<bool> {
         self.start += self.current.take().map_or(0, |record| record.length);
         if self.format.is_none() {
             self.read_header()?;
@@ -250,9 +327,10 @@ impl SegmentReader {
 
     /// The current datagram.
     pub(crate) fn current(&self) -> Option<Entry<'_>> {
-        let Record { received, source, destination, payload, .. } = self.current.as_ref()?;
-        let payload = self.octets.get(payload.clone())?;
-        Some(UdpDatagram { received: *received, source: *source, destination: *destination, payload }.into())
+        let Record { received, source, destination, payload, carrier, .. } = self.current.as_ref()?;
+        let payload = if self.message.is_empty() { self.octets.get(payload.clone())? } else { &self.message };
+        let datagram = UdpDatagram { received: *received, source: *source, destination: *destination, payload };
+        Some(Entry::new(datagram, *carrier))
     }
 
     /// The damaged places so far.
@@ -301,15 +379,19 @@ impl SegmentReader {
 
     fn read_record(&self) -> Option<Record> {
         let octets = self.octets.get(self.start..)?;
-        let (datagram, length, trailer) = match self.format? {
-            Format::Plain => frame::read(octets).map(|(datagram, length)| (datagram, length, 0))?,
+        let (datagram, carrier, length, trailer) = match self.format? {
+            Format::Plain => {
+                let (datagram, length) = frame::read(octets)?;
+                (datagram, Carrier::Datagram, length, 0)
+            }
             Format::Checked => {
-                frame::read_checked(octets, self.salt).map(|(datagram, length)| (datagram, length, frame::CHECKSUM))?
+                let (datagram, carrier, length) = frame::read_checked(octets, self.salt)?;
+                (datagram, carrier, length, frame::CHECKSUM)
             }
         };
         let UdpDatagram { received, source, destination, payload } = datagram;
         let end = self.start + length - trailer;
-        Some(Record { received, source, destination, payload: end - payload.len()..end, length })
+        Some(Record { received, source, destination, carrier, payload: end - payload.len()..end, length })
     }
 
     /// Reads until the longest possible record is available from the start of the current one, or the file ends.

@@ -43,8 +43,8 @@ fn address(text: &str) -> SocketAddr {
 }
 
 fn take(writer: &mut Writer, second: u64, payload: &str) {
-    let (source, to) = (address("192.0.2.1:4000"), address("0.0.0.0:2055"));
-    writer.take(Timestamp::from_seconds(second), source, to, payload.as_bytes());
+    let exporter = Exporter::udp([192, 0, 2, 1].into(), 4000);
+    writer.take(Timestamp::from_seconds(second), exporter, address("0.0.0.0:2055"), payload.as_bytes());
 }
 
 /// The payloads that a new process finds, with a space between.
@@ -378,4 +378,71 @@ fn data_carried_over_are_found_although_an_older_flush_is_left_that_does_not_hav
     assert_eq!(found(folder.path()), "old waits 3 4");
     fs::remove_file(path(folder.path(), flush(1, 3), 0)).unwrap();
     assert_eq!(found(folder.path()), "old waits 4");
+}
+
+#[test]
+fn messages_of_connections_are_found_whole_with_the_ends_between_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = journal(folder.path(), SETTINGS);
+    let mut writer = journal.writer(0, flush(1, 1));
+    let long: Vec<u8> = (0..65_535_u32).map(|number| (number % 251) as u8).collect();
+    let at = address("0.0.0.0:4739");
+    let exporters = [Exporter::tcp([192, 0, 2, 1].into(), 4000), Exporter::tcp("2001:db8::1".parse().unwrap(), 4000)];
+    take(&mut writer, 1, "a datagram");
+    for (second, exporter) in (2..).zip(exporters) {
+        let received = Timestamp::from_seconds(second);
+        writer.take(received, exporter, at, b"short");
+        writer.annotate([b"beside the long one", b""]);
+        writer.take(received.saturating_add(Duration::from_nanos(1)), exporter, at, &long);
+        writer.end(received.saturating_add(Duration::from_nanos(2)), exporter, at);
+    }
+    writer.commit();
+    assert_eq!(journal.counts().written, 5);
+    let mut recovery = journal.recovery();
+    let mut found = Vec::new();
+    while let Some(entry) = recovery.next_datagram().unwrap() {
+        found.push((entry.exporter(), entry.kind, entry.payload.to_vec(), entry.annotations[0].len()));
+    }
+    assert_eq!(recovery.counts().datagrams, 5, "an end is none");
+    let mut expected = vec![(
+        Exporter::udp([192, 0, 2, 1].into(), 4000),
+        EntryKind::Received(address("0.0.0.0:2055")),
+        b"a datagram".to_vec(),
+        0,
+    )];
+    for (exporter, at) in exporters.into_iter().zip([at, address("[::]:4739")]) {
+        expected.push((exporter, EntryKind::Received(at), b"short".to_vec(), 0));
+        expected.push((exporter, EntryKind::Received(at), long.clone(), 19));
+        expected.push((exporter, EntryKind::Ended(at), Vec::new(), 0));
+    }
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn of_a_long_message_both_records_must_be_undamaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = journal(folder.path(), SETTINGS);
+    let mut writer = journal.writer(0, flush(1, 1));
+    let (exporter, at) = (Exporter::tcp([192, 0, 2, 1].into(), 4000), address("0.0.0.0:4739"));
+    let mut ends = Vec::new();
+    for second in 1..=3 {
+        writer.take(Timestamp::from_seconds(second), exporter, at, &vec![second as u8; 65_000]);
+        writer.commit();
+        ends.push(frame_end(&journal) as usize);
+    }
+    let path = path(folder.path(), flush(1, 1), 0);
+    let whole = fs::read(&path).unwrap();
+    // In the first record of the second message, in its second record, and in the second record of the first message.
+    for (place, left) in [(ends[0] + 100, [1, 3]), (ends[1] - 100, [1, 3]), (ends[0] - 100, [2, 3])] {
+        let mut damaged = whole.clone();
+        damaged[place] ^= 1;
+        fs::write(&path, damaged).unwrap();
+        let journal = self::journal(folder.path(), SETTINGS);
+        let mut recovery = journal.recovery();
+        let mut found = Vec::new();
+        while let Some(entry) = recovery.next_datagram().unwrap() {
+            found.push((entry.payload[0], entry.payload.len()));
+        }
+        assert_eq!(found, left.map(|number| (number, 65_000)));
+    }
 }

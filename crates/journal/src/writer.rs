@@ -66,6 +66,7 @@ impl Writer {
             let entry = Entry {
                 received,
                 source,
+                transport: Transport::Udp,
                 kind: EntryKind::Terms,
                 payload: &payload,
                 terms: None,
@@ -103,14 +104,22 @@ impl Writer {
             _ => 0,
         };
         let source = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
-        let entry = Entry { received: Timestamp::EPOCH, source, kind, payload, terms: None, annotations: [&[]; 2] };
+        let (received, transport) = (Timestamp::EPOCH, Transport::Udp);
+        let entry = Entry { received, source, transport, kind, payload, terms: None, annotations: [&[]; 2] };
         let _ = append(&mut self.octets, self.salt, &entry);
     }
 
     /// Takes a datagram of the current flush. The next [`commit`](Self::commit) writes it.
-    pub fn take(&mut self, received: Timestamp, source: SocketAddr, received_at: SocketAddr, payload: &[u8]) {
-        let kind = EntryKind::Received(received_at);
-        self.append(&Entry { received, source, kind, payload, terms: None, annotations: [&[]; 2] });
+    pub fn take(&mut self, received: Timestamp, exporter: Exporter, received_at: SocketAddr, payload: &[u8]) {
+        self.append(&entry(received, exporter, EntryKind::Received(received_at), payload));
+    }
+
+    /// Notes that a connection has ended, whose messages were received at this address. The next [`commit`](Self::commit) writes it.
+    pub fn end(&mut self, received: Timestamp, exporter: Exporter, received_at: SocketAddr) {
+        if !self.is_resting() {
+            // Readers that miss it keep what was announced there until the next start.
+            let _ = append(&mut self.octets, self.salt, &entry(received, exporter, EntryKind::Ended(received_at), &[]));
+        }
     }
 
     fn append(&mut self, entry: &Entry<'_>) {
@@ -187,10 +196,8 @@ impl Writer {
     /// Writes carried-over data into the current segment. This flush counts them, or carries them over again. Each item
     /// has the exporter, the receive time, and a message with one set.
     pub fn carry(&mut self, waiting: impl IntoIterator<Item = (Exporter, Timestamp, Vec<u8>)>) {
-        for (Exporter { transport: Transport::Udp, address, port }, received, message) in waiting {
-            let source = SocketAddr::new(address, port);
-            let kind = EntryKind::Carried;
-            self.append(&Entry { received, source, kind, payload: &message, terms: None, annotations: [&[]; 2] });
+        for (exporter, received, message) in waiting {
+            self.append(&entry(received, exporter, EntryKind::Carried, &message));
             self.journal.carried();
             if self.octets.len() >= WRITTEN_AT_ONCE {
                 self.commit();
@@ -198,4 +205,11 @@ impl Writer {
         }
         self.commit();
     }
+}
+
+/// What an exporter has sent.
+fn entry(received: Timestamp, exporter: Exporter, kind: EntryKind, payload: &[u8]) -> Entry<'_> {
+    let Exporter { transport, address, port } = exporter;
+    let source = SocketAddr::new(address, port);
+    Entry { received, source, transport, kind, payload, terms: None, annotations: [&[]; 2] }
 }

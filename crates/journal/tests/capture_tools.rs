@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use flow::{FlushNumber, Timestamp, WriterId};
+use flow::{Exporter, FlushNumber, Timestamp, WriterId};
 use journal::disk::Directory;
 use journal::{Journal, Settings, Sync};
 use wire::encode;
@@ -29,7 +29,9 @@ fn segment(folder: &Path, datagrams: u64) -> String {
         let records = vec![Record { octets: 40.into(), packets: 1.into(), ..Record::default() }; number as usize + 1];
         let payload = encode::netflow_v5(&Header { unix_seconds: seconds.into(), ..Header::default() }, &records);
         let received = Timestamp::new(seconds.into(), 123_456_789);
-        writer.take(received, sources[number as usize % 2], "0.0.0.0:2055".parse().unwrap(), &payload);
+        let source = sources[number as usize % 2];
+        let exporter = Exporter::udp(source.ip(), source.port());
+        writer.take(received, exporter, "0.0.0.0:2055".parse().unwrap(), &payload);
     }
     writer.commit();
     assert_eq!(journal.counts().written, datagrams);

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
-use flow::{Counted, FlushNumber, Timestamp, WriterId};
+use flow::{Counted, Exporter, FlushNumber, Timestamp, WriterId};
 use journal::disk::Disk;
 use journal::{Journal, LogReader, SegmentName, Settings, Sync};
 use testing::Random;
@@ -40,8 +40,8 @@ fn start(disk: &SimulatedDisk) -> (Arc<Journal>, LogReader) {
 fn flush(disk: &SimulatedDisk, journal: &Arc<Journal>, sequence: u64) {
     disk.spare(true);
     let mut writer = journal.writer(0, number(sequence));
-    let (source, at) = ("192.0.2.1:4000".parse().unwrap(), "0.0.0.0:2055".parse().unwrap());
-    writer.take(Timestamp::from_seconds(sequence), source, at, sequence.to_string().as_bytes());
+    let (exporter, at) = (Exporter::udp([192, 0, 2, 1].into(), 4000), "0.0.0.0:2055".parse().unwrap());
+    writer.take(Timestamp::from_seconds(sequence), exporter, at, sequence.to_string().as_bytes());
     writer.commit();
     disk.spare(false);
     journal.release(&[Counted { writer: WRITER, newest: number(sequence) }]);

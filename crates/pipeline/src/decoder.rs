@@ -95,6 +95,13 @@ impl Decoder {
         self.sessions.remove(&exporter);
     }
 
+    /// Forgets what was announced in a connection, which has ended.
+    pub fn end_connection(&mut self, ended: &Exporter) {
+        if let Some(decoding) = self.sessions.get_mut(&ended.address) {
+            decoding.session.end_connection(ended.port);
+        }
+    }
+
     /// The exporters with new announcements since the last call, with all of theirs.
     pub fn announced(&mut self) -> Vec<(IpAddr, Vec<u8>)> {
         let mut announced = Vec::new();

@@ -92,7 +92,7 @@ fn sampling(stats: &ExporterStats, session: &Session, multiplied: bool, left_out
         rates: stats.rates(),
         announced: announced.collect(),
         applied: cut(session.applied_rates(), &mut left_out.applied).iter().map(applied).collect(),
-        implausible: session.implausible_rates().iter().map(implausible).collect(),
+        implausible: session.implausible_rates().map(implausible).collect(),
         changes: Vec::new(),
     }
 }

@@ -240,6 +240,28 @@ impl Exporters {
         }
     }
 
+    /// Forgets what was announced in a connection, which has ended.
+    pub(crate) fn end_connection(&self, ended: &flow::Exporter) {
+        if let Some(exporter) = self.known(ended.address) {
+            locked(&exporter.state).session.end_connection(ended.port);
+        }
+    }
+
+    /// Ends all connections, and returns them: those of an earlier run are gone.
+    #[must_use]
+    pub fn end_connections(&self) -> Vec<flow::Exporter> {
+        let mut ended = Vec::new();
+        for (address, exporter) in self.sorted() {
+            let session = &mut locked(&exporter.state).session;
+            let ports: Vec<_> = session.connection_ports().collect();
+            for port in ports {
+                session.end_connection(port);
+                ended.push(flow::Exporter::tcp(address, port));
+            }
+        }
+        ended
+    }
+
     /// Data queued for a template, which no tally has counted: [`Session::waiting`] of all exporters.
     #[must_use]
     pub fn waiting(&self) -> Vec<(flow::Exporter, Timestamp, Vec<u8>)> {

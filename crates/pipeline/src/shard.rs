@@ -206,6 +206,11 @@ impl Shard {
         self.counting.exporters.retain(|address| !exporters.contains(address));
     }
 
+    /// Forgets what was announced in a connection, which has ended.
+    pub fn end_connection(&mut self, ended: &flow::Exporter) {
+        self.counting.exporters.end_connection(ended);
+    }
+
     /// The senders that are registered now.
     pub fn registered(&mut self) -> Arc<Snapshot> {
         Arc::clone(self.admitted.load())

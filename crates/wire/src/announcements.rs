@@ -6,13 +6,17 @@
 //! one that cannot be read. The header of a NetFlow v9 message is that of the
 //! last message of its process, with the uptime at the announcement: both are needed to detect a later restart.
 //!
+//! Those of connections come after all others, each with octets of its own.
+//!
 //! Version 1 has no ports, and its rates have none either: they count as announced before everything else. Version 2 has no
 //! rates of parts of a domain.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use flow::{Exporter, Protocol, Timestamp};
 
+use crate::connection_states::CONNECTIONS_KEPT;
 use crate::cursor::Cursor;
 use crate::datagram::Datagram;
 use crate::decoded::Decoded;
@@ -69,6 +73,16 @@ const UPDATES: u8 = 7;
 /// First octet of: an exporter that its records name does.
 const NAMED_UPDATES: u8 = 8;
 
+/// First octet of what was announced in a connection.
+const CONNECTION: u8 = 9;
+
+/// What an exporter has announced by datagrams, and in connections by their ports.
+#[derive(Debug)]
+pub(crate) struct Learnt {
+    pub(crate) state: ExporterState,
+    pub(crate) of_connections: BTreeMap<u16, ExporterState>,
+}
+
 /// Why announcements cannot be read. None of them is used then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AnnouncementsError {
@@ -83,8 +97,28 @@ pub enum AnnouncementsError {
     Damaged(usize),
 }
 
-/// The announcements that an exporter's state holds.
-pub(crate) fn encode(state: &ExporterState) -> Vec<u8> {
+/// The announcements that the state of an exporter and of its connections hold.
+pub(crate) fn encode(state: &ExporterState, of_connections: &BTreeMap<u16, ExporterState>) -> Vec<u8> {
+    let mut octets = encode_state(state);
+    for (port, state) in of_connections {
+        let announced = with_checksum(encode_state(state));
+        // Templates have a limit, so this is never longer.
+        let Ok(length) = u32::try_from(announced.len()) else { continue };
+        octets.push(CONNECTION);
+        octets.extend_from_slice(&port.to_be_bytes());
+        octets.extend_from_slice(&length.to_be_bytes());
+        octets.extend_from_slice(&announced);
+    }
+    with_checksum(octets)
+}
+
+fn with_checksum(mut octets: Vec<u8>) -> Vec<u8> {
+    let checksum = crc32fast::hash(&octets);
+    octets.extend_from_slice(&checksum.to_be_bytes());
+    octets
+}
+
+fn encode_state(state: &ExporterState) -> Vec<u8> {
     let mut octets = vec![VERSION];
     for port in state.ports.iter() {
         octets.push(PORT);
@@ -124,8 +158,6 @@ pub(crate) fn encode(state: &ExporterState) -> Vec<u8> {
         octets.push(if exporter.is_some() { NAMED_UPDATES } else { UPDATES });
         octets.extend(exporter.into_iter().flat_map(mapped));
     }
-    let checksum = crc32fast::hash(&octets);
-    octets.extend_from_slice(&checksum.to_be_bytes());
     octets
 }
 
@@ -203,11 +235,26 @@ fn header_v9(restarts: &Restarts, domain: u32, port: u16, announced: Timestamp) 
     }
 }
 
-/// The state that [`encode`] wrote: ports, templates, samplers and restarts.
+/// The states that [`encode`] wrote: ports, templates, samplers and restarts.
 ///
 /// # Errors
 /// If the octets are damaged.
-pub(crate) fn decode(octets: &[u8], limits: SessionLimits) -> Result<ExporterState, AnnouncementsError> {
+pub(crate) fn decode(octets: &[u8], limits: SessionLimits) -> Result<Learnt, AnnouncementsError> {
+    let mut of_connections = BTreeMap::new();
+    let state = decode_state(octets, limits, &mut |cursor| {
+        let (port, length) = (cursor.u16()?, cursor.u32()?);
+        let octets = cursor.take(length as usize)?;
+        let state = decode_state(octets, limits, &mut |_| None).ok()?;
+        (of_connections.len() < CONNECTIONS_KEPT).then(|| of_connections.insert(port, state)).map(drop)
+    })?;
+    Ok(Learnt { state, of_connections })
+}
+
+fn decode_state(
+    octets: &[u8],
+    limits: SessionLimits,
+    connection: &mut dyn FnMut(&mut Cursor<'_>) -> Option<()>,
+) -> Result<ExporterState, AnnouncementsError> {
     let (content, checksum) = octets.split_last_chunk::<CHECKSUM_LENGTH>().ok_or(AnnouncementsError::Checksum)?;
     if crc32fast::hash(content) != u32::from_be_bytes(*checksum) {
         return Err(AnnouncementsError::Checksum);
@@ -242,6 +289,7 @@ pub(crate) fn decode(octets: &[u8], limits: SessionLimits) -> Result<ExporterSta
                 state.connections.restore(Some(IpAddr::V6(exporter).to_canonical()));
                 Some(())
             }
+            CONNECTION if version == VERSION => connection(&mut cursor),
             PORT if version != VERSION_1 => port(&mut cursor, &mut state),
             ANNOUNCER if version != VERSION_1 => {
                 announcer = announcing(&mut cursor);

@@ -8,11 +8,14 @@ use crate::datagram::Message;
 use crate::decoded::Decoded;
 use crate::error::ErrorKind;
 use crate::exporter_state::ExporterState;
+use crate::field_specifier::TemplateKind;
+use crate::ipfix;
 use crate::options::Options;
 use crate::plan::Layout;
 use crate::ports::Ports;
 use crate::record::{Record, RecordKind};
 use crate::sampling::{Samplers, SetSource};
+use crate::session_rules::{MissingTemplates, SessionRules};
 use crate::set;
 use crate::template::Template;
 use crate::template_store::{Announcement, FoundTemplate, TemplateKey, TemplateStore};
@@ -35,8 +38,9 @@ pub(crate) fn decode(
     let Some(described) = state.templates.find(&state.ports, message, id) else {
         report.missing_template_sets += 1;
         report.missing_template_bytes += content.remaining() as u32;
-        if state.pending.hold(message, id, content.rest()) {
-            report.pending += 1;
+        match SessionRules::of(message.exporter.transport).missing_templates {
+            MissingTemplates::Queued => report.pending += u32::from(state.pending.hold(message, id, content.rest())),
+            MissingTemplates::Discarded => {}
         }
         return None;
     };
@@ -85,6 +89,25 @@ fn announced(
         state.options.forget(&TemplateKey::of(message, id));
     }
     changed
+}
+
+/// Withdraws the template of an id, or all of a kind if the id is that of their set (RFC 7011, section 8.1). Returns
+/// whether there was one: to withdraw all of none is no error.
+pub(crate) fn withdraw(state: &mut ExporterState, message: &Message, id: u16) -> bool {
+    let withdrawn = match id {
+        ipfix::TEMPLATE_SET => state.templates.ids(message, |kind| matches!(kind, TemplateKind::Data)),
+        ipfix::OPTIONS_TEMPLATE_SET => state.templates.ids(message, |kind| !matches!(kind, TemplateKind::Data)),
+        id => return withdraw_one(state, message, id),
+    };
+    for id in withdrawn {
+        withdraw_one(state, message, id);
+    }
+    true
+}
+
+fn withdraw_one(state: &mut ExporterState, message: &Message, id: u16) -> bool {
+    state.options.forget(&TemplateKey::of(message, id));
+    state.templates.withdraw(message, id)
 }
 
 /// Stores a template and decodes the sets that are pending for it.

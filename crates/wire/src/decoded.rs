@@ -21,7 +21,7 @@ pub struct Decoded {
     pub templates: u32,
     /// Announcements of options templates.
     pub options_templates: u32,
-    /// Template withdrawals that had no effect (RFC 7011, section 8.1; `session_rules`).
+    /// Template withdrawals (RFC 7011, section 8.1). Over UDP they have no effect (`session_rules`).
     pub withdrawals: u32,
     /// Data sets whose template was missing.
     pub missing_template_sets: u32,

@@ -32,6 +32,10 @@ pub enum ErrorKind {
     TruncatedTemplate,
     /// A template has an id below 256, no field, or a record that is too long.
     BadTemplate,
+    /// A template of a connection has the id of another one that was not withdrawn. It replaces that.
+    RedefinedTemplate,
+    /// A withdrawal of a template that there is not.
+    UnknownWithdrawal,
     /// The exporter has announced more templates than are stored for one exporter.
     TooManyTemplates,
     /// A variable-length field exceeds its set.
@@ -56,6 +60,8 @@ impl ErrorKind {
             Self::MessageTooLong => "message_too_long",
             Self::TruncatedTemplate => "truncated_template",
             Self::BadTemplate => "bad_template",
+            Self::RedefinedTemplate => "redefined_template",
+            Self::UnknownWithdrawal => "unknown_withdrawal",
             Self::TooManyTemplates => "too_many_templates",
             Self::TruncatedField => "truncated_field",
             Self::TruncatedSample => "truncated_sample",

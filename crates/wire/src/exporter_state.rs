@@ -1,4 +1,4 @@
-//! What decoding remembers of one exporter address between its datagrams. The protocols' files read and change it;
+//! What decoding remembers of one exporter address between its datagrams, or of one connection between its messages. The protocols' files read and change it;
 //! [`crate::Session`] owns it.
 
 use flow::{Protocol, Timestamp};
@@ -15,7 +15,6 @@ use crate::restart::Restarts;
 use crate::sampling::Samplers;
 use crate::sequence::{Noted, Sequences, StreamKey};
 use crate::sequence_number::SequenceNumber;
-use crate::session_rules::{SequenceGaps, SessionRules};
 use crate::stream::{Arrival, Clocks};
 use crate::template_store::{TemplateLimits, TemplateStore};
 use crate::type_information::TypeInformation;
@@ -29,7 +28,7 @@ pub struct SessionLimits {
     pub pending: PendingLimits,
 }
 
-/// The state of one exporter address: all its ports, protocols and domains.
+/// The state of one exporter address: all its ports, protocols and domains. Or of one of its connections.
 #[derive(Debug)]
 pub(crate) struct ExporterState {
     /// Whose entries in the other parts displace whose.
@@ -79,19 +78,15 @@ impl ExporterState {
         if self.read.is_carried {
             return;
         }
-        match SessionRules::of(message.exporter.transport).sequence_gaps {
-            SequenceGaps::Network => {
-                let noted = Noted {
-                    key: StreamKey::of(message),
-                    port: message.exporter.port,
-                    number: message.sequence,
-                    units,
-                    has_data: report.has_data(),
-                    clocks: Clocks::of(message),
-                };
-                report.arrival = Some(self.sequences.note(&self.ports, &noted));
-            }
-        }
+        let noted = Noted {
+            key: StreamKey::of(message),
+            port: message.exporter.port,
+            number: message.sequence,
+            units,
+            has_data: report.has_data(),
+            clocks: Clocks::of(message),
+        };
+        report.arrival = Some(self.sequences.note(&self.ports, &noted));
     }
 
     /// Notes a sequence number of an sFlow datagram, which numbers one unit.
@@ -119,6 +114,18 @@ impl ExporterState {
             self.templates.resume(received);
             self.samplers.resume(received);
         }
+    }
+
+    /// Changes with every announcement that is new.
+    pub(crate) fn changes(&self) -> u64 {
+        self.templates.changes() + self.samplers.changes() + self.ports.changes() + self.connections.changes()
+    }
+
+    /// Adds what was counted of a connection that has ended.
+    pub(crate) fn count_those_of(&mut self, ended: &Self) {
+        self.templates.count_those_of(&ended.templates);
+        self.sequences.count_those_of(&ended.sequences);
+        self.ambiguities.merge(&ended.ambiguities);
     }
 
     /// Forgets the templates of an exporting process that has restarted.

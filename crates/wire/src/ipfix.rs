@@ -13,7 +13,7 @@ use crate::exporter_state::ExporterState;
 use crate::field_specifier::{FIRST_TEMPLATE_ID, TemplateKind, ipfix_specifier};
 use crate::fixed_record::header;
 use crate::record::Record;
-use crate::session_rules::{SessionRules, Withdrawals};
+use crate::session_rules::{Redefinitions, SessionRules, Withdrawals};
 use crate::set;
 use crate::template_store::Announcement;
 
@@ -156,9 +156,13 @@ fn templates(
     while set::has_template(&set, padding) {
         let offset = set.offset();
         let (Some(id), Some(count)) = (set.u16(), set.u16()) else { return };
+        let rules = SessionRules::of(message.exporter.transport);
         if count == 0 {
-            match SessionRules::of(message.exporter.transport).withdrawals {
-                Withdrawals::Ignored => report.withdrawals += 1,
+            report.withdrawals += 1;
+            match rules.withdrawals {
+                Withdrawals::Ignored => {}
+                Withdrawals::Honoured if data_set::withdraw(state, message, id) => {}
+                Withdrawals::Honoured => report.error(offset, ErrorKind::UnknownWithdrawal),
             }
             continue;
         }
@@ -172,7 +176,14 @@ fn templates(
         let complete = kind.filter(|_| fields.len() == usize::from(count));
         let announced = match complete {
             Some(kind) => {
-                data_set::learn(state, message, Announcement { id, kind, fields: &fields, offset }, visit, report)
+                let announcement = Announcement { id, kind, fields: &fields, offset };
+                match rules.redefinitions {
+                    Redefinitions::Errors if state.templates.is_redefined_by(message, &announcement) => {
+                        report.error(offset, ErrorKind::RedefinedTemplate);
+                    }
+                    Redefinitions::Allowed | Redefinitions::Errors => {}
+                }
+                data_set::learn(state, message, announcement, visit, report)
             }
             None => data_set::refuse(state, message, id, ErrorKind::TruncatedTemplate),
         };

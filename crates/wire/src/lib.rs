@@ -13,11 +13,13 @@
 //! | [`netflow_v1`], [`netflow_v5`], [`netflow_v6`], [`netflow_v7`] | fixed formats as structs; `fixed_record` has what they share |
 //! | [`netflow_v8`] | the fourteen aggregation schemes as rows of one table |
 //! | [`netflow_v9`], [`ipfix`] | formats with templates; they share `set` (framing) and `data_set` (records) |
+//! | [`framing`] | the messages of a connection or file |
 //! | [`sflow`], [`sampled_packet`] | samples of packets, and the headers of sampled packets |
 //! | `announcements` | what an exporter has announced, as octets that outlive the process |
 //! | `exporter_state` | everything that decoding remembers of an exporter; the rows after `session_rules` are its parts |
+//! | `connection_states` | the same of each of its connections |
 //! | `ports` | **whose entries displace whose**: which source ports have standing |
-//! | `session_rules` | **what follows from the transport**: withdrawals, scope and lifetime of templates, sequence gaps |
+//! | `session_rules` | **what follows from the transport**: scope of the state, withdrawals, lifetime of templates |
 //! | `template_store` | the templates of an exporter: scope, look-up, limits |
 //! | `sampling` | sampling rates from options data |
 //! | `type_information` | names and types of elements that exporters describe (RFC 5610) |
@@ -45,6 +47,7 @@ mod ambiguity;
 mod announcements;
 mod booked;
 mod booking;
+mod connection_states;
 mod connections;
 pub mod cursor;
 mod data_set;
@@ -55,6 +58,7 @@ pub mod error;
 mod exporter_state;
 mod field_specifier;
 mod fixed_record;
+pub mod framing;
 mod icmp;
 pub mod information_element;
 mod inner_ends;

@@ -125,6 +125,19 @@ pub struct Arrivals {
 }
 
 impl Arrivals {
+    /// The sum with others.
+    #[must_use]
+    pub const fn and(&self, other: &Self) -> Self {
+        Self {
+            received: self.received + other.received,
+            lost: self.lost + other.lost,
+            filled: self.filled + other.filled,
+            duplicates: self.duplicates + other.duplicates,
+            late: self.late + other.late,
+            restarts: self.restarts + other.restarts,
+        }
+    }
+
     /// The difference to an earlier state. A late datagram may reduce losses from before it.
     #[must_use]
     pub fn since(&self, before: &Self) -> Self {
@@ -255,6 +268,11 @@ impl Sequences {
     pub(crate) fn end_streams(&mut self) {
         self.streams.clear();
         self.count = 0;
+    }
+
+    /// Adds the sums of streams that have ended.
+    pub(crate) fn count_those_of(&mut self, ended: &Self) {
+        self.arrivals.iter_mut().zip(&ended.arrivals).for_each(|(sum, more)| *sum = sum.and(more));
     }
 
     /// The sums of all streams of a unit.

@@ -1,8 +1,9 @@
 //! The templates of one exporter address.
 //!
 //! A template belongs to a protocol and an observation domain; data and options templates share one space of ids
-//! (RFC 7011, section 3.4.1). Which of the templates that different ports announced describes a data set is decided by
-//! the rules of the transport ([`crate::session_rules`]).
+//! (RFC 7011, section 3.4.1). The template from the port of the data describes them, else that of another port: two
+//! exporters at one address (NAT) may use the same ids for different things, but there are routers that send templates from
+//! one port and data from another. Over TCP, each connection has a store of its own.
 //!
 //! **Invariant:** a new announcement of an id replaces the old one at once, also within a datagram, and also if it cannot
 //! be read: what it replaced is no longer valid (RFC 7011, section 8). One that changes nothing allocates nothing. However much is announced, no more is kept than [`TemplateLimits`] allows. When there is no
@@ -19,7 +20,7 @@ use crate::datagram::Message;
 use crate::error::ErrorKind;
 use crate::field_specifier::{FIRST_TEMPLATE_ID, FieldSpecifier, Numbering, TemplateKind};
 use crate::ports::{self, Ports, Wanted};
-use crate::session_rules::{SessionRules, TemplateLifetime, TemplateScope};
+use crate::session_rules::{SessionRules, TemplateLifetime};
 use crate::template::Template;
 
 /// Bounds on what is kept for one exporter address, because anybody can announce under it.
@@ -188,29 +189,56 @@ impl TemplateStore {
     /// announcement could not be read.
     pub(crate) fn find(&self, ports: &Ports, message: &Message, id: u16) -> Option<FoundTemplate<'_>> {
         let stored = self.by_key.get(&TemplateKey::of(message, id))?;
-        let rules = SessionRules::of(message.exporter.transport);
-        let lifetime = match rules.template_lifetime {
+        let lifetime = match SessionRules::of(message.exporter.transport).template_lifetime {
             TemplateLifetime::Configured => self.limits.lifetime,
+            TemplateLifetime::Unlimited => None,
         };
         let lives = |stored: &&StoredTemplate| {
             lifetime.is_none_or(|lifetime| message.received <= stored.announced.saturating_add(lifetime))
         };
         let port = message.exporter.port;
-        let stored = match rules.template_scope {
-            TemplateScope::Address => {
-                let same_port = stored.iter().filter(lives).find(|stored| stored.port == port);
-                let other_port = || {
-                    let is_known = ports.has_standing(port);
-                    let of_known = |stored: &StoredTemplate| is_known && ports.has_standing(stored.port);
-                    // What a stranger garbles does not concern other ports.
-                    let counts = |stored: &&StoredTemplate| stored.template.is_some() || of_known(stored);
-                    stored.iter().filter(lives).filter(counts).max_by_key(|stored| (of_known(stored), stored.order))
-                };
-                same_port.or_else(other_port)?
-            }
+        let same_port = stored.iter().filter(lives).find(|stored| stored.port == port);
+        let other_port = || {
+            let is_known = ports.has_standing(port);
+            let of_known = |stored: &StoredTemplate| is_known && ports.has_standing(stored.port);
+            // What a stranger garbles does not concern other ports.
+            let counts = |stored: &&StoredTemplate| stored.template.is_some() || of_known(stored);
+            stored.iter().filter(lives).filter(counts).max_by_key(|stored| (of_known(stored), stored.order))
         };
+        let stored = same_port.or_else(other_port)?;
         stored.used.set(message.received);
         stored.found()
+    }
+
+    /// Whether an announcement has the id of another template from its port.
+    pub(crate) fn is_redefined_by(&self, message: &Message, announcement: &Announcement<'_>) -> bool {
+        let Announcement { id, kind, fields, .. } = *announcement;
+        let stored = self.by_key.get(&TemplateKey::of(message, id)).into_iter().flatten();
+        let mut known =
+            stored.filter(|stored| stored.port == message.exporter.port).filter_map(|it| it.template.as_ref());
+        known.any(|known| !known.is_announced_by(kind, fields))
+    }
+
+    /// The ids of the templates that the port of a message has announced for its domain, of these kinds.
+    pub(crate) fn ids(&self, message: &Message, is_of_kind: impl Fn(TemplateKind) -> bool) -> Vec<u16> {
+        let announced = self.iter().filter(|known| {
+            (known.protocol, known.domain, known.port) == (message.protocol, message.domain, message.exporter.port)
+        });
+        announced.filter(|known| is_of_kind(known.template.kind())).map(|known| known.template.id()).collect()
+    }
+
+    /// Forgets what the port of a message has announced under an id. Returns whether it had announced any.
+    pub(crate) fn withdraw(&mut self, message: &Message, id: u16) -> bool {
+        let (key, port) = (TemplateKey::of(message, id), message.exporter.port);
+        let is_known = self.known(&key, port).is_some();
+        self.forget(&key, |stored| stored.port == port);
+        is_known
+    }
+
+    /// Adds what another store, which is gone, has refused and displaced.
+    pub(crate) const fn count_those_of(&mut self, gone: &Self) {
+        self.refused += gone.refused;
+        self.displaced += gone.displaced;
     }
 
     /// Stores an announced template. If it cannot be read, the old one is not used any more.

@@ -17,7 +17,7 @@ impl OwnRecords {
     pub(super) fn has(&mut self, datagram: &UdpDatagram<'_>) -> bool {
         let is_own = {
             let kind = Entry::from(*datagram).kind;
-            matches!(kind, EntryKind::Terms | EntryKind::Note | EntryKind::Annotation(_))
+            matches!(kind, EntryKind::Terms | EntryKind::Note | EntryKind::Annotation(_) | EntryKind::Ended(_))
         };
         self.0 += u64::from(is_own);
         is_own

@@ -1,6 +1,6 @@
 //! Segments that a disk has damaged.
 
-use capture::frame;
+use capture::{UdpDatagram, frame};
 use testing::Random;
 
 use super::*;
@@ -50,7 +50,8 @@ fn segment(folder: &Path, payloads: &[Vec<u8>]) -> (PathBuf, Vec<u8>, Vec<usize>
     let mut ends = vec![frame::CHECKED_FILE_HEADER.len()];
     for (second, payload) in (0..).zip(payloads) {
         let source = address(if second % 2 == 0 { "192.0.2.1:4000" } else { "[2001:db8::1]:4000" });
-        writer.take(Timestamp::from_seconds(second), source, address("0.0.0.0:2055"), payload);
+        let exporter = Exporter::udp(source.ip(), source.port());
+        writer.take(Timestamp::from_seconds(second), exporter, address("0.0.0.0:2055"), payload);
         writer.commit();
         ends.push(frame_end(&journal) as usize);
     }
@@ -126,7 +127,8 @@ fn what_a_datagram_contains_is_not_taken_for_a_record() {
     frame::append(&mut plain, Timestamp::from_seconds(9), from, to, b"inner").unwrap();
     let other_name = SegmentName { flush: flush(1, 2), writer: WRITER, shard: 0, part: 0 };
     let mut salted = Vec::new();
-    frame::append_checked(&mut salted, other_name.salt(), Timestamp::from_seconds(9), from, to, b"inner").unwrap();
+    let inner = UdpDatagram { received: Timestamp::from_seconds(9), source: from, destination: to, payload: b"inner" };
+    frame::append_checked(&mut salted, other_name.salt(), &inner, frame::Carrier::Datagram).unwrap();
     let (path, mut octets, ends) = segment(folder.path(), &[plain, salted, b"last".to_vec()]);
     for end in &ends[..2] {
         octets[end + 2] ^= 4;

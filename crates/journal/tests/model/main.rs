@@ -26,6 +26,11 @@ const SHARDS: u16 = 2;
 const WRITER: WriterId = WriterId(7);
 const SOURCE: &str = "192.0.2.1:4000";
 
+fn exporter() -> Exporter {
+    let source: std::net::SocketAddr = SOURCE.parse().unwrap();
+    Exporter::udp(source.ip(), source.port())
+}
+
 /// A process with its journal, and what the model has to know of it beside.
 struct Process {
     journal: Arc<Journal>,
@@ -135,9 +140,9 @@ impl Run {
         let shard = self.random.below(SHARDS.into()) as usize;
         for _ in 0..=self.random.below(4) {
             let entry = self.entry();
-            let addresses = (SOURCE.parse().unwrap(), "0.0.0.0:2055".parse().unwrap());
             let payload = entry.id.to_string();
-            self.process.writers[shard].take(received(&entry), addresses.0, addresses.1, payload.as_bytes());
+            let received_at = "0.0.0.0:2055".parse().unwrap();
+            self.process.writers[shard].take(received(&entry), exporter(), received_at, payload.as_bytes());
             if self.random.once_in(4) {
                 self.waiting.push(entry.clone());
             }
@@ -222,8 +227,7 @@ impl Run {
             self.next_id += 1;
             (entry.id, entry.is_carried) = (self.next_id, true);
         }
-        let source: std::net::SocketAddr = SOURCE.parse().unwrap();
-        let exporter = Exporter::udp(source.ip(), source.port());
+        let exporter = exporter();
         let waiting = |entry: &Entry| (exporter, received(entry), entry.id.to_string().into());
         let waiting: Vec<_> = entries.iter().map(waiting).collect();
         entries.into_iter().for_each(|entry| self.took(0, entry));

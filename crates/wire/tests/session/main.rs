@@ -12,6 +12,7 @@ use wire::{
 };
 
 mod booking;
+mod connections;
 mod interfaces;
 mod sequences;
 mod strangers;
