@@ -146,6 +146,7 @@ impl Collector for Scrape {
             origin_files::encode(files, &mut encoder)?;
         }
         self.bmp(&mut encoder)?;
+        self.export_connections(&mut encoder)?;
         forward::encode(&self.status.forward, &mut encoder)?;
         if let Some(prefixes) = &self.prefixes {
             prefixes.encode(&mut encoder)?;
@@ -270,6 +271,22 @@ impl Scrape {
             ("exporter_bmp_errors", "Sessions that ended by an error", MetricType::Counter, |it| it.errors),
         ];
         each_series(encoder, &series, routers, |router| [("exporter", router.address.to_string())])
+    }
+
+    /// How many export connections of each exporter are open: of those that have had one.
+    fn export_connections(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let connected = |exporter: &&Exporter| {
+            !exporter.export_connections.is_empty() || exporter.ended_export_connection.is_some()
+        };
+        let mut exporters = self.exporters.iter().filter(connected).peekable();
+        if exporters.peek().is_none() {
+            return Ok(());
+        }
+        let series: [Series<Exporter>; 1] =
+            [("exporter_export_connections", "Open export connections", MetricType::Gauge, |it| {
+                it.export_connections.len() as u64
+            })];
+        each_series(encoder, &series, exporters, |exporter| [("exporter", exporter.address.to_string())])
     }
 
     /// The counters of exporters, each with a series for every exporter. All have the same in the same order, some of them more

@@ -33,6 +33,7 @@ impl Collector {
     pub fn prepare(&self, wanted: Reloadable) -> Result<Prepared, StartError> {
         let settings = Settings {
             passed: Vec::new(),
+            passed_streams: Vec::new(),
             origins: self.settings.origins.clone(),
             reloadable: wanted,
             ..self.settings
@@ -130,6 +131,7 @@ mod tests {
         let elsewhere = Reloadable { listen: vec!["127.0.0.2:0".parse().unwrap()], ..reloadable.clone() };
         let settings = Settings {
             passed: Vec::new(),
+            passed_streams: Vec::new(),
             threads: 1,
             receive_buffer: 1 << 16,
             steering: udp::Steering::default(),

@@ -3,6 +3,7 @@
 //! | step | file | what happens |
 //! | --- | --- | --- |
 //! | 1 receive | `listening`, `receiver`, `kernel_drops` | sockets, bound or passed; threads that read them in batches |
+//! |  | `export_connections` | TCP connections over which exporters send IPFIX messages |
 //! |  | `forwarding` | copies of datagrams for other collectors |
 //! | 2-5 | [`journaled_shard`] | a shard of the crate `pipeline` with its end of the journal; the cut; recovery |
 //! | 6 commit | [`flusher`], `flusher_thread`, `first_flush` | tallies become numbered blocks in the store; roll-up; retention |
@@ -40,6 +41,7 @@
 mod acceptance;
 mod bit_rates;
 mod change;
+mod export_connections;
 mod first_flush;
 mod flush_counts;
 pub mod flusher;
@@ -79,6 +81,7 @@ mod terms;
 mod view;
 
 pub use change::Prepared;
+pub use export_connections::{ExportConnectionSettings, TlsSettings};
 pub use flush_counts::FlushCounts;
 pub use forwarding::{FORWARD_QUEUE, ForwardError, ForwardSource, ForwardTarget, MOST_TARGETS};
 pub use give_way::lower_priority;

@@ -96,6 +96,7 @@ mod tests {
         store.put_writer(&writer).await.unwrap();
         let settings = Settings {
             passed: Vec::new(),
+            passed_streams: Vec::new(),
             threads: 1,
             receive_buffer: 1 << 16,
             steering: udp::Steering::default(),

@@ -1,6 +1,6 @@
 //! What a collector is started with, and which of it a reload can change.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use pipeline::Rules;
 use storage::Stated;
 use udp::Steering;
 
+use crate::export_connections::ExportConnectionSettings;
 use crate::forwarding::ForwardTarget;
 use crate::keep::Keep;
 use crate::monitoring::BmpSettings;
@@ -18,6 +19,8 @@ use crate::origins::Origins;
 pub struct Settings {
     /// Sockets that are bound already: each is used instead of binding its address.
     pub passed: Vec<UdpSocket>,
+    /// Those that listen for export connections.
+    pub passed_streams: Vec<TcpListener>,
     /// The number of threads that receive and count.
     pub threads: usize,
     /// The distribution of datagrams over threads.
@@ -53,6 +56,8 @@ pub struct Reloadable {
     pub spool_bytes: u64,
     /// Where routers send their routes, and how much of them is kept.
     pub bmp: BmpSettings,
+    /// Where exporters connect by TCP.
+    pub export_connections: ExportConnectionSettings,
     /// The most monitored prefixes, over all routers, that are counted for metrics too.
     pub counted_prefixes: usize,
 }
@@ -77,6 +82,7 @@ pub(crate) fn reloadable() -> Reloadable {
         journal: journal::Settings { sync: journal::Sync::Off, limit_bytes: 0 },
         spool_bytes: 0,
         bmp: BmpSettings::default(),
+        export_connections: ExportConnectionSettings::default(),
         counted_prefixes: 0,
     }
 }

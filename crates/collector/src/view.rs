@@ -27,7 +27,7 @@ use crate::log_records::ReaderCounts;
 use crate::pulse::Pulse;
 use crate::reverse_names::{DnsSettings, ReverseNames};
 use crate::senders::PublishedNetworks;
-use crate::{monitoring, status};
+use crate::{export_connections, monitoring, status};
 
 /// The time over which rates are averaged.
 const RATE_INTERVAL: Duration = Duration::from_secs(10);
@@ -43,6 +43,7 @@ pub(crate) struct CollectorView {
     journal: Option<Arc<Journal>>,
     pulses: Mutex<Vec<Pulse>>,
     monitored: monitoring::Shown,
+    export_connections: export_connections::Shown,
     targets: ShownTargets,
     sampled: Mutex<Sampled>,
     interfaces: OnceLock<Interfaces>,
@@ -89,6 +90,7 @@ impl CollectorView {
             journal,
             pulses: Mutex::new(pulses),
             monitored: monitoring::Shown::default(),
+            export_connections: export_connections::Shown::default(),
             targets: ShownTargets::default(),
             sampled: Mutex::default(),
             interfaces: OnceLock::new(),
@@ -166,6 +168,11 @@ impl CollectorView {
         }
     }
 
+    fn add_export_connections(&self, exporter: &mut Exporter) {
+        exporter.export_connections = self.export_connections.open_of(exporter.address);
+        exporter.ended_export_connection = self.export_connections.ended_of(exporter.address);
+    }
+
     #[expect(clippy::cast_precision_loss, reason = "what is measured fits 53 bits")]
     fn gauges(&self, flushes: &FlushCounts, sizes: &TableSizes, spool_limit: Option<u64>) -> Vec<Gauge> {
         let (taps, taps_limit) = self.taps.taken();
@@ -235,6 +242,9 @@ impl View for CollectorView {
         let bmp = self.monitored.view();
         counters.extend(bmp.iter().flat_map(monitoring::counters));
         gauges.extend(bmp.iter().flat_map(monitoring::gauges));
+        let export_connections = self.export_connections.view();
+        counters.extend(export_connections.iter().flat_map(export_connections::counters));
+        gauges.extend(export_connections.iter().map(export_connections::gauge));
         let Ledgers { checked, all: ledgers } = self.status.ledgers();
         let pulses = locked(&self.pulses).clone();
         let threads = pulses.iter().map(|pulse| Thread { name: pulse.name().to_owned(), silent: pulse.age() });
@@ -251,6 +261,7 @@ impl View for CollectorView {
             // The command adds them: it reads the files.
             origin_files: None,
             bmp,
+            export_connections,
             forward: self.targets.view(),
             threads: threads.collect(),
         }
@@ -263,6 +274,7 @@ impl View for CollectorView {
             exporter.rates = sampled.rates.get(&exporter.address).copied();
             exporter.bits_per_second = self.status.bit_rates(exporter.address);
             exporter.bmp = self.monitored.router_of(exporter.address);
+            self.add_export_connections(exporter);
             exporter.names = self.names_of(exporter.address);
         }
         exporters
@@ -277,6 +289,7 @@ impl View for CollectorView {
         found.detail.left_out.interfaces = found.detail.interfaces.len().saturating_sub(LISTED) as u64;
         found.detail.interfaces.truncate(LISTED);
         found.exporter.bmp = self.monitored.router_of(address);
+        self.add_export_connections(&mut found.exporter);
         found.exporter.names = self.names_of(address);
         Some(found)
     }

@@ -479,6 +479,8 @@ impl Exporter {
             arrivals: used_units(arrivals),
             clock_offset_seconds: stats.clock_offset_seconds(),
             bmp: None,
+            export_connections: Vec::new(),
+            ended_export_connection: None,
             counters: counts.counters().into_iter().chain(self.as_sources.counter()).collect(),
         }
     }

@@ -6,7 +6,7 @@ use flow::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{BmpRouter, Counter, RouterNames, json};
+use crate::{BmpRouter, Counter, EndedExportConnection, ExportConnection, RouterNames, json};
 
 /// What arrived from a registered exporter since the collector started.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -46,6 +46,14 @@ pub struct Exporter {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false)]
     pub bmp: Option<BmpRouter>,
+    /// Its export connections that are open, by port; left out if there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub export_connections: Vec<ExportConnection>,
+    /// How the last of its export connections ended that is over; left out if none is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub ended_export_connection: Option<EndedExportConnection>,
     /// Counters since the start; at least `datagrams` and `flows`.
     #[serde(serialize_with = "json::counters")]
     #[schema(value_type = Object)]

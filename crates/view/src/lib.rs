@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `lib.rs` | the collector as a whole: counters, gauges, sockets, ledgers, threads; and [`View`], through which it is asked |
 //! | `bmp.rs` | the sessions in which routers send their routes |
+//! | `export_connections.rs` | the TCP connections over which exporters send IPFIX messages |
 //! | `forward.rs` | the collectors that get copies of datagrams |
 //! | `exporter.rs` | what arrived from one address |
 //! | `detail.rs` | the decoding state of one exporter |
@@ -18,6 +19,7 @@
 
 mod bmp;
 mod detail;
+mod export_connections;
 mod exporter;
 mod forward;
 mod interface;
@@ -41,6 +43,10 @@ pub use detail::{
     Ambiguities, AnnouncedRate, AppliedRate, Connections, Detail, DetailedExporter, ImplausibleRate, LeftOut,
     OptionsRecord, Pending, RateChange, SampledRate, Sampling, Stream, Template, TemplateField, Unmatched,
     UnmatchedNetwork, Unreadable,
+};
+pub use export_connections::{
+    EndedExportConnection, ExportConnection, ExportConnectionCounts, ExportConnections, ListeningAddress,
+    RefusedExportConnection, TlsOfConnection,
 };
 pub use exporter::{Arrivals, BitRates, Exporter, Rates, Unknown};
 pub use forward::{ForwardDrops, ForwardTarget};
@@ -127,6 +133,10 @@ pub struct Status {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false)]
     pub bmp: Option<Bmp>,
+    /// The TCP connections over which exporters send IPFIX messages; left out where none are accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub export_connections: Option<ExportConnections>,
     /// The collectors that get copies of datagrams; left out without `forward.targets`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub forward: Vec<ForwardTarget>,

@@ -12,9 +12,10 @@ use serde_json::{Value, json};
 use storage::StoreError;
 use tap::Taps;
 use view::{
-    Arrivals, BitRates, Counter, Detail, DetailedExporter, Exporter, ForwardDrops, ForwardTarget, Gauge, Histogram,
-    Interface, Ledger, NameSource, OriginFile, OriginFiles, PrefixCounters, Rates, Reader, RouterName, RouterNames,
-    Socket, Status, Thread, Unknown, View,
+    Arrivals, BitRates, Counter, Detail, DetailedExporter, EndedExportConnection, ExportConnection, ExportConnections,
+    Exporter, ForwardDrops, ForwardTarget, Gauge, Histogram, Interface, Ledger, ListeningAddress, NameSource,
+    OriginFile, OriginFiles, PrefixCounters, Rates, Reader, RefusedExportConnection, RouterName, RouterNames, Socket,
+    Status, Thread, TlsOfConnection, Unknown, View,
 };
 
 use crate::client::{ask, send};
@@ -95,6 +96,7 @@ impl View for MadeUp {
             }],
             origin_files: Some(origin_files()),
             bmp: None,
+            export_connections: Some(export_connections()),
             forward: vec![ForwardTarget {
                 address: "192.0.2.9:2055".parse().unwrap(),
                 source: "collector",
@@ -128,6 +130,13 @@ impl View for MadeUp {
             arrivals: vec![ARRIVALS],
             clock_offset_seconds: Some(-0.25),
             bmp: None,
+            export_connections: vec![export_connection()],
+            ended_export_connection: Some(EndedExportConnection {
+                connection: export_connection(),
+                at: STARTED,
+                kind: "closed",
+                reason: "the exporter closed the connection".to_owned(),
+            }),
         }]
     }
 
@@ -175,6 +184,34 @@ struct Named;
 impl AsNames for Named {
     fn of_as(&self, asn: u32) -> Option<&str> {
         (asn == 64_500).then_some("Example Ltd")
+    }
+}
+
+fn export_connection() -> ExportConnection {
+    ExportConnection {
+        port: 50_000,
+        listening: "192.0.2.7:4740".parse().unwrap(),
+        tls: Some(TlsOfConnection { version: "1.3", certificate_name: Some("r1.example.net".to_owned()) }),
+        since: STARTED,
+        last: Some(STARTED),
+        messages: 7,
+        bytes: 9000,
+    }
+}
+
+fn export_connections() -> ExportConnections {
+    ExportConnections {
+        listening: vec![ListeningAddress { address: "192.0.2.7:4740".parse().unwrap(), tls: true }],
+        open: 1,
+        limit: 1024,
+        limit_per_sender: 16,
+        refused: vec![RefusedExportConnection {
+            address: "198.51.100.1".parse().unwrap(),
+            reason: "unregistered",
+            count: 3,
+            last: STARTED,
+        }],
+        ..ExportConnections::default()
     }
 }
 
@@ -405,6 +442,7 @@ fn promtool_accepts_the_metrics() {
         r#"netflow_origin_file_modified_timestamp_seconds{file="/a.mmdb"} 1764086400.0"#,
         r#"netflow_reader_missing_records_total{reader="archive"} 3"#,
         r#"netflow_reader_failing_seconds{reader="archive"} 4.0"#,
+        r#"netflow_exporter_export_connections{exporter="192.0.2.1"} 1.0"#,
         "netflow_store_reachable 1.0",
         r#"netflow_ledger_difference{ledger="datagrams"} -2.0"#,
         r#"netflow_ledger_violations_total{ledger="datagrams"} 1"#,

@@ -7,7 +7,7 @@ use std::thread;
 
 use accounting::period::PerPeriod;
 use accounting::tally::TallySettings;
-use collector::{BmpSettings, DnsSettings, Keep, Origins, Reloadable, Settings};
+use collector::{BmpSettings, DnsSettings, ExportConnectionSettings, Keep, Origins, Reloadable, Settings};
 use pipeline::Rules;
 use storage::Stated;
 #[cfg(feature = "cassandra")]
@@ -33,6 +33,7 @@ impl Config {
     pub(crate) fn settings(&self) -> Settings {
         Settings {
             passed: Vec::new(),
+            passed_streams: Vec::new(),
             threads: self.threads(),
             steering: self.server.steering,
             receive_buffer: self.server.receive_buffer,
@@ -61,6 +62,7 @@ impl Config {
             journal: self.journal_settings(),
             spool_bytes: self.spool.max_bytes as u64,
             bmp: BmpSettings { listen: self.bmp.listen.clone(), memory: self.bmp.memory },
+            export_connections: ExportConnectionSettings::default(),
             counted_prefixes: self.metrics.prefixes.map_or(0, NonZero::get),
         }
     }

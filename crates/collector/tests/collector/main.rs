@@ -71,6 +71,7 @@ fn reloadable(listen: &[SocketAddr]) -> Reloadable {
         journal: journal::Settings { sync: journal::Sync::Off, limit_bytes: 1 << 20 },
         spool_bytes: 1 << 20,
         bmp: collector::BmpSettings::default(),
+        export_connections: collector::ExportConnectionSettings::default(),
         counted_prefixes: 0,
     }
 }
@@ -79,6 +80,7 @@ fn settings(listen: &[&str]) -> Settings {
     let listen: Vec<SocketAddr> = listen.iter().map(|address| address.parse().unwrap()).collect();
     Settings {
         passed: Vec::new(),
+        passed_streams: Vec::new(),
         threads: 2,
         steering: udp::Steering::default(),
         receive_buffer: 1 << 20,

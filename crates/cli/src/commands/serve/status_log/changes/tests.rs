@@ -34,6 +34,8 @@ fn exporter(number: u16, datagrams: u64, lost: u64) -> Exporter {
         arrivals: vec![arrivals],
         clock_offset_seconds: None,
         bmp: None,
+        export_connections: Vec::new(),
+        ended_export_connection: None,
         counters: Vec::new(),
     }
 }
