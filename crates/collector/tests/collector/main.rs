@@ -35,6 +35,7 @@ use wire::netflow_v5::{Header, Record};
 use wire::{Datagram, PendingBudget, SessionLimits};
 use zerocopy::IntoBytes;
 
+mod connections;
 mod listening;
 mod log_readers;
 mod lost_registrations;

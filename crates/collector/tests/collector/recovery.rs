@@ -94,17 +94,35 @@ impl Run {
     }
 
     pub(crate) fn take_in(&self, shard: usize, at: Timestamp, payload: &[u8]) {
-        let datagram = Datagram { exporter: Exporter::udp(ROUTER, 2055), received: at, payload };
+        self.take_datagram(shard, Exporter::udp(ROUTER, 2055), at, payload);
+    }
+
+    pub(crate) fn take_from(&self, exporter: Exporter, at: Timestamp, payload: &[u8]) {
+        self.take_datagram(0, exporter, at, payload);
+    }
+
+    pub(crate) fn end_connection(&self, ended: Exporter, at: Timestamp) {
+        let mut shard = self.shards.first().unwrap().lock().unwrap();
+        shard.end_connection(ended, at, "127.0.0.1:2055".parse().unwrap());
+        shard.commit();
+    }
+
+    fn take_datagram(&self, shard: usize, exporter: Exporter, at: Timestamp, payload: &[u8]) {
+        let datagram = Datagram { exporter, received: at, payload };
         let mut shard = self.shards.get(shard).unwrap().lock().unwrap();
         shard.take(&datagram, "127.0.0.1:2055".parse().unwrap());
         shard.commit();
     }
 
     /// What it has found in the journal of a sender.
-    fn recovered_of(&self, sender: IpAddr) -> Counters {
+    pub(crate) fn recovered_of(&self, sender: IpAddr) -> Counters {
+        self.recovered.as_ref().map(|recovered| self.counted_of(&recovered.tallies, sender)).unwrap_or_default()
+    }
+
+    /// What these tallies have of a sender.
+    pub(crate) fn counted_of(&self, tallies: &[Tally], sender: IpAddr) -> Counters {
         let mut tables = Tables::new();
-        let tallies = self.recovered.iter().flat_map(|recovered| &recovered.tallies);
-        let blocks = tallies.flat_map(|tally| tally.blocks(WriterId(1), self.flush));
+        let blocks = tallies.iter().flat_map(|tally| tally.blocks(WriterId(1), self.flush));
         for block in blocks.filter(|block| block.key.sender == sender) {
             tables.merge(&block, TableSet::ALL).unwrap();
         }
