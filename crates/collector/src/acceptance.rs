@@ -81,8 +81,13 @@ impl Acceptance {
         self.0.rounds.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// Whether an address can register itself, if it sends something valid.
+    pub(crate) fn accepts(&self, address: IpAddr) -> bool {
+        self.0.is_open.load(Ordering::Acquire) && self.0.ranges.load().accept(address)
+    }
+
     /// Whether a datagram of an unregistered address is that of a candidate, which is noted.
-    fn is_candidate(&self, datagram: &Datagram<'_>) -> bool {
+    pub(crate) fn is_candidate(&self, datagram: &Datagram<'_>) -> bool {
         let address = datagram.exporter.address;
         if !self.0.ranges.load().accept(address) || !pipeline::is_valid(datagram) {
             return false;

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::channel;
 
+use crate::export_connections::PreparedConnections;
 use crate::forwarding::PreparedTargets;
 use crate::listening::{Bound, Place, open, per_thread};
 use crate::lock::locked;
@@ -22,6 +23,7 @@ pub struct Prepared {
     wanted: Reloadable,
     opened: Vec<Bound>,
     listeners: PreparedListeners,
+    connections: PreparedConnections,
     targets: PreparedTargets,
 }
 
@@ -51,11 +53,13 @@ impl Collector {
             return Err(StartError::NoAddress);
         }
         let listeners = self.monitoring.prepare(&settings.reloadable.bmp)?;
-        Ok(Prepared { wanted: settings.reloadable, opened, listeners, targets })
+        let connections = self.export_connections.prepare(&settings.reloadable.export_connections, Vec::new())?;
+        Ok(Prepared { wanted: settings.reloadable, opened, listeners, connections, targets })
     }
 
     /// Applies a prepared change. Returns when closed sockets have been read to their end, some tenths of a second later.
-    pub async fn change(&mut self, Prepared { wanted, opened, listeners, targets }: Prepared) {
+    pub async fn change(&mut self, prepared: Prepared) {
+        let Prepared { wanted, opened, listeners, connections, targets } = prepared;
         self.exporters.set_limits(wanted.rules.session);
         for shard in &self.shards {
             locked(shard).set_rules(wanted.rules);
@@ -69,6 +73,7 @@ impl Collector {
             limit.store(wanted.spool_bytes, Ordering::Relaxed);
         }
         self.monitoring.change(&wanted.bmp, listeners);
+        self.export_connections.change(&wanted.export_connections, connections);
         self.forwarders.change(targets);
         let (opened, sockets): (Vec<Place>, Vec<_>) = opened.into_iter().unzip();
         for (thread, sockets) in self.socket_changes.iter().zip(per_thread(sockets, self.settings.threads)) {

@@ -24,6 +24,7 @@
 //! | `reverse_names` | asks DNS for that |
 //! | `origins` | the sources of AS numbers and countries that the shards look up |
 //! | `monitoring` | the routes of routers, from BMP sessions |
+//! | `stream_sockets` | options of TCP sockets |
 //! | `remarks` | notices when the counters of a sender begin to mean something else |
 //! | `remote` | stores again the registrations that a store on the network has lost |
 //! | [`pulse`] | heartbeats of the threads |
@@ -33,7 +34,7 @@
 //! | `bit_rates` | the bit rates of each sender between two flushes |
 //! | `view` | these as the plain values that the interface shows |
 //!
-//! A listener for another transport has one place, beside `receiver`: it hands datagrams to a
+//! A listener for another transport has one place, beside `receiver` and `export_connections`: it hands datagrams to a
 //! [`JournaledShard`](journaled_shard::JournaledShard) and commits them.
 //!
 //! **Invariant:** no receiving thread waits for a store.
@@ -76,6 +77,7 @@ mod start;
 mod start_error;
 pub mod status;
 mod stop_error;
+mod stream_sockets;
 mod surveys;
 mod terms;
 mod view;

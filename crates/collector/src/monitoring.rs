@@ -5,7 +5,6 @@
 //! | `monitoring.rs` | settings, addresses, start, reload and stop |
 //! | `sessions` | the thread: accepts and refuses sessions, reads them, keeps the limits, publishes snapshots |
 //! | `router` | the routes of one router, its session, and how that ends |
-//! | `sockets` | options of sockets |
 //! | `shown` | what `/status` shows of all this |
 //!
 //! One thread reads all sessions, while no other thread needs a processor, and no counting thread ever waits for it: a snapshot that it
@@ -15,7 +14,6 @@
 mod router;
 mod sessions;
 mod shown;
-mod sockets;
 
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -34,6 +32,7 @@ use crate::pulse::Pulse;
 use crate::start::join;
 use crate::start_error::StartError;
 use crate::stop_error::StopError;
+use crate::stream_sockets;
 
 /// How long a stop waits for the thread.
 const LAST_WAIT: Duration = Duration::from_secs(2);
@@ -102,7 +101,7 @@ impl Monitoring {
 
     fn bind(&self, address: SocketAddr) -> io::Result<TcpListener> {
         let overlaps = |other: &SocketAddr| other.port() == address.port() && other.is_ipv4() == address.is_ipv4();
-        sockets::listen(address, self.listening.iter().any(overlaps))
+        stream_sockets::listen(address, self.listening.iter().any(overlaps))
     }
 
     fn start(&self) -> io::Result<SessionsThread> {

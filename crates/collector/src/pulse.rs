@@ -88,7 +88,7 @@ mod tests {
     use super::*;
     use crate::lock::locked;
     use crate::settings::reloadable;
-    use crate::{Reloadable, Settings, start};
+    use crate::{ExportConnectionSettings, Reloadable, Settings, start};
 
     #[tokio::test(flavor = "multi_thread")]
     async fn idle_threads_beat_and_stalled_threads_do_not() {
@@ -101,11 +101,19 @@ mod tests {
             receive_buffer: 1 << 16,
             steering: udp::Steering::default(),
             origins: crate::Origins::default(),
-            reloadable: Reloadable { flush_interval: Duration::from_millis(50), ..reloadable() },
+            reloadable: Reloadable {
+                flush_interval: Duration::from_millis(50),
+                export_connections: ExportConnectionSettings {
+                    tcp: vec!["127.0.0.1:0".parse().unwrap()],
+                    ..ExportConnectionSettings::default()
+                },
+                ..reloadable()
+            },
         };
         let collector = start(settings, store, None, None, writer, Arc::default(), None).await.unwrap();
         let pulses = collector.pulses().to_vec();
-        assert_eq!(pulses.iter().map(Pulse::name).collect::<Vec<_>>(), ["receiver-0", "flusher", "senders", "bmp"]);
+        let names = ["receiver-0", "flusher", "senders", "bmp", "tcp", "tcp-0"];
+        assert_eq!(pulses.iter().map(Pulse::name).collect::<Vec<_>>(), names);
         // The senders are read every few seconds, whatever the shards do.
         let counting = &pulses[..2];
         let wait_until = |what: &dyn Fn(&[Pulse]) -> bool| {
@@ -117,6 +125,7 @@ mod tests {
         };
         let hanging = Duration::from_millis(1500);
         std::thread::sleep(hanging);
+        wait_until(&|_| pulses.iter().skip(3).all(|pulse| pulse.age() < Duration::from_secs(1)));
         wait_until(&|pulses| pulses.iter().all(|pulse| pulse.age() < Duration::from_secs(1)));
         {
             // One thread waits for the shard to count a datagram, the other to flush.

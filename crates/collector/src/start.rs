@@ -22,6 +22,7 @@ use udp::{Socket, SocketSet};
 use wire::{PendingBudget, SessionLimits};
 
 use crate::acceptance::Acceptance;
+use crate::export_connections::{ExportConnections, Parts};
 use crate::first_flush::FirstFlush;
 use crate::flusher::Flusher;
 use crate::flusher_thread::{FlusherThread, Tries};
@@ -63,6 +64,7 @@ pub struct Collector {
     admitted: Admitted,
     surveys: Option<Surveys>,
     pub(crate) monitoring: Monitoring,
+    pub(crate) export_connections: ExportConnections,
     pub(crate) forwarders: Forwarders,
     pub(crate) shards: Vec<Arc<Mutex<JournaledShard>>>,
     pub(crate) journal: Option<Arc<Journal>>,
@@ -103,7 +105,7 @@ pub async fn start(
     let status = Status::new(settings.threads).with_names(budget.clone());
     let registrations = registrations(&settings, &store, local.as_ref(), &status, terms).await?;
     let registrations = registrations.accepting(Acceptance::notifying(Arc::clone(&changed)));
-    let (places, sockets): (Vec<_>, Vec<_>) = listen(&mut settings)?.into_iter().unzip();
+    let (places, sockets) = listen_per_thread(&mut settings)?;
     let Reloadable { rules, keep, .. } = settings.reloadable;
     let exporters = restored(store.as_ref(), local.as_ref(), journal.as_ref(), rules.session).await;
     let (stop, taps, superseded) = (Arc::new(AtomicBool::new(false)), Taps::default(), Arc::new(Notify::new()));
@@ -116,10 +118,9 @@ pub async fn start(
         shard.sharing(&budget).publishing_to(taps.clone()).looking_up(settings.origins.published())
     };
     let (shards, recovered) = journaled_shard::begin(&status, journal.as_ref(), shard, &exporters, flusher.next())?;
-    let sockets = per_thread(sockets, settings.threads);
     let forwarders = forward(&settings)?;
     equip(&shards, &sockets, &registrations);
-    let Receiving { threads: receivers, changes: socket_changes, mut pulses, ended } =
+    let Receiving { threads: receivers, changes: socket_changes, mut pulses, running, ended } =
         receive(sockets, &shards, &status, &stop, &forwarders)?;
     let ticks = journal.as_ref().map(|journal| tick(journal, &stop, &mut pulses)).transpose()?;
     let current = Arc::new(Mutex::new(settings.reloadable.clone()));
@@ -138,19 +139,19 @@ pub async fn start(
         runtime: Handle::current(),
         tries: Tries::now(),
         superseded: Arc::clone(&superseded),
-        pulse: Pulse::new("flusher"),
+        pulse: watched("flusher", &mut pulses),
     };
-    pulses.push(flusher.pulse.clone());
     let flusher = spawn("flusher", || flusher.run(recovered))?;
-    let pulse = Pulse::new("senders");
-    pulses.push(pulse.clone());
+    let pulse = watched("senders", &mut pulses);
     let (networks, names, admitted) = (registrations.networks(), registrations.names(), registrations.admitted());
     let monitoring = monitor(&settings, Arc::clone(&admitted), &mut pulses)?;
+    let connections = connect(&mut settings, &shards, &registrations, &exporters, running, &mut pulses)?;
     let admission = tokio::spawn(keep_fresh(registrations, Arc::clone(&current), Arc::clone(&changed), pulse));
     let receiving = places.iter().map(|place| place.bound).collect();
     let configured = Configured { receiving, spool_limit: spool_limit.clone(), is_multiplied: rules.scale_samples };
     let view = CollectorView::new(configured, &status, &exporters, &taps, journal.clone(), pulses.clone());
-    let view = Arc::new(view.naming(networks, names).monitoring(monitoring.shown()).forwarding(forwarders.shown()));
+    let view = view.naming(networks, names).monitoring(monitoring.shown()).connecting(connections.table());
+    let view = Arc::new(view.forwarding(forwarders.shown()));
     Ok(Collector {
         status,
         exporters,
@@ -161,6 +162,7 @@ pub async fn start(
         admitted,
         surveys: None,
         monitoring,
+        export_connections: connections,
         forwarders,
         shards,
         journal,
@@ -215,6 +217,39 @@ fn monitor(settings: &Settings, admitted: Admitted, pulses: &mut Vec<Pulse>) -> 
     Ok(monitoring)
 }
 
+/// Listens for export connections.
+fn connect(
+    settings: &mut Settings,
+    shards: &[Arc<Mutex<JournaledShard>>],
+    registrations: &Registrations,
+    exporters: &Exporters,
+    running: Sender<()>,
+    pulses: &mut Vec<Pulse>,
+) -> Result<ExportConnections, StartError> {
+    let (admitted, acceptance) = (registrations.admitted(), registrations.acceptance());
+    let parts = Parts { shards: shards.to_vec(), admitted, acceptance, exporters: exporters.clone(), running };
+    let mut connections = ExportConnections::new(parts);
+    let passed = std::mem::take(&mut settings.passed_streams);
+    let wanted = &settings.reloadable.export_connections;
+    let prepared = connections.prepare(wanted, passed)?;
+    connections.change(wanted, prepared);
+    pulses.extend(connections.pulses().iter().cloned());
+    Ok(connections)
+}
+
+/// The addresses that it receives at, and the sockets of each thread.
+fn listen_per_thread(settings: &mut Settings) -> Result<(Vec<Place>, Vec<Vec<Socket>>), StartError> {
+    let (places, sockets) = listen(settings)?.into_iter().unzip();
+    Ok((places, per_thread(sockets, settings.threads)))
+}
+
+/// A pulse that is watched.
+fn watched(name: &str, pulses: &mut Vec<Pulse>) -> Pulse {
+    let pulse = Pulse::new(name);
+    pulses.push(pulse.clone());
+    pulse
+}
+
 /// Starts to forward datagrams.
 fn forward(settings: &Settings) -> Result<Forwarders, StartError> {
     let mut forwarders = Forwarders::default();
@@ -237,6 +272,8 @@ struct Receiving {
     threads: Vec<JoinHandle<()>>,
     changes: Vec<Sender<SocketChange>>,
     pulses: Vec<Pulse>,
+    /// Dropped by each thread that drives a shard when it ends.
+    running: Sender<()>,
     /// Ends when all of them have ended.
     ended: Receiver<()>,
 }
@@ -271,7 +308,7 @@ fn receive(
         };
         threads.push(spawn(&name, || thread.run())?);
     }
-    Ok(Receiving { threads, changes, pulses, ended })
+    Ok(Receiving { threads, changes, pulses, running, ended })
 }
 
 fn spawn<T: Send + 'static>(
@@ -398,17 +435,20 @@ impl Collector {
     /// # Errors
     /// If the last flush could not be stored in time, another process has this identity, or a thread died.
     pub async fn stop(self) -> Result<(), StopError> {
-        let Self { stop, receivers, ticks, flusher, readers, tasks, taps, view, monitoring, forwarders, .. } = self;
+        let Self { stop, receivers, ticks, flusher, readers, tasks, taps, view, .. } = self;
+        let Self { monitoring, export_connections, forwarders, .. } = self;
         taps.close();
         tasks.iter().for_each(Task::abort);
         stop.store(true, Ordering::Relaxed);
         monitoring.begin_stop();
+        export_connections.begin_stop();
         tokio::task::spawn_blocking(move || {
             view.store_interfaces();
             for thread in receivers.into_iter().chain(ticks) {
                 thread.thread().unpark();
                 join(thread)?;
             }
+            export_connections.stop()?;
             // Beside the last flush.
             forwarders.begin_stop();
             let stored = join(flusher)?;

@@ -27,6 +27,14 @@ pub enum StartError {
         /// The kernel's error.
         error: io::Error,
     },
+    /// An address for export connections could not be bound.
+    #[error("cannot accept export connections at {address} (netflow.tcp.listen, netflow.tls.listen): {error}")]
+    ListenExportConnections {
+        /// The address.
+        address: SocketAddr,
+        /// The kernel's error.
+        error: io::Error,
+    },
     /// A target cannot be forwarded to.
     #[error("cannot forward to {address} (forward.targets): {error}")]
     Forward {

@@ -43,7 +43,7 @@ pub(crate) struct CollectorView {
     journal: Option<Arc<Journal>>,
     pulses: Mutex<Vec<Pulse>>,
     monitored: monitoring::Shown,
-    export_connections: export_connections::Shown,
+    export_connections: export_connections::Table,
     targets: ShownTargets,
     sampled: Mutex<Sampled>,
     interfaces: OnceLock<Interfaces>,
@@ -90,7 +90,7 @@ impl CollectorView {
             journal,
             pulses: Mutex::new(pulses),
             monitored: monitoring::Shown::default(),
-            export_connections: export_connections::Shown::default(),
+            export_connections: export_connections::Table::default(),
             targets: ShownTargets::default(),
             sampled: Mutex::default(),
             interfaces: OnceLock::new(),
@@ -124,6 +124,11 @@ impl CollectorView {
     /// Also shows these BMP sessions.
     pub(crate) fn monitoring(self, monitored: monitoring::Shown) -> Self {
         Self { monitored, ..self }
+    }
+
+    /// Also shows these export connections.
+    pub(crate) fn connecting(self, export_connections: export_connections::Table) -> Self {
+        Self { export_connections, ..self }
     }
 
     /// Also shows these targets of forwarded datagrams.

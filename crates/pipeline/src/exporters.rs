@@ -179,6 +179,11 @@ impl Exporters {
         self.unknown.note(address, relay, datagram);
     }
 
+    /// Notes a connection of an unregistered address, of which nothing is read.
+    pub fn note_refused(&self, exporter: flow::Exporter, received: Timestamp) {
+        self.note_unknown(exporter.address, None, &Datagram { exporter, received, payload: &[] });
+    }
+
     /// The busiest unregistered addresses, at most 1024, the busiest first.
     #[must_use]
     pub fn unknown(&self) -> Vec<Unknown> {

@@ -107,15 +107,12 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
     let listener = interface::listener(at, passed_stream)
         .with_context(|| format!("cannot serve the REST interface at {at} (http.listen)"))
         .or_exit(ExitCode::Listen)?;
-    if let Some(extra) = passed.streams.first() {
-        return Err(Failure::new(ExitCode::Listen, not_configured(extra)));
-    }
+    let settings = with_passed(config.settings(), passed)?;
     let serving = listener.local_addr().or_exit(ExitCode::Listen)?;
     let senders_changed = Arc::new(Notify::new());
     let local = configured_store::local(config, writer.writer, is_reachable).or_exit(ExitCode::Store)?;
     let changed = Arc::clone(&senders_changed);
     let terms = LastTerms::open(&path).or_exit(ExitCode::Store)?;
-    let settings = Settings { passed: passed.datagrams, ..config.settings() };
     let origin_files = read_origin_files(config, &settings.origins).or_exit(ExitCode::Failure)?;
     let mut collector =
         collector::start(settings, Arc::clone(&store), local, Some(journal), writer, changed, Some(terms))
@@ -247,11 +244,22 @@ async fn run_until_stopped(
     served
 }
 
+/// The settings with the sockets that the service manager passed, except that of the REST interface.
+fn with_passed(settings: Settings, mut passed: PassedSockets) -> Result<Settings, Failure> {
+    let exporting = settings.reloadable.export_connections.addresses();
+    let passed_streams = exporting.filter_map(|(address, _)| passed.take_stream(address)).collect();
+    match passed.streams.first() {
+        Some(extra) => Err(Failure::new(ExitCode::Listen, not_configured(extra))),
+        None => Ok(Settings { passed: passed.datagrams, passed_streams, ..settings }),
+    }
+}
+
 fn not_configured(extra: &StdListener) -> anyhow::Error {
     let address = extra.local_addr().map_or_else(|error| error.to_string(), |address| address.to_string());
     anyhow!(
-        "the service manager passed a socket for {address}, but http.listen is another address: set ListenStream= in the \
-         socket unit and http.listen to the same address"
+        "the service manager passed a socket for {address}, but neither http.listen nor netflow.tcp.listen or \
+         netflow.tls.listen names that address: use the same addresses for ListenStream= in the socket unit and in the \
+         configuration"
     )
 }
 
@@ -266,9 +274,11 @@ fn stop_failure(error: StopError) -> Failure {
 
 fn start_failure(error: StartError) -> Failure {
     let code = match &error {
-        StartError::Listen { .. } | StartError::ListenBmp { .. } | StartError::Passed(_) | StartError::NoAddress => {
-            ExitCode::Listen
-        }
+        StartError::Listen { .. }
+        | StartError::ListenBmp { .. }
+        | StartError::ListenExportConnections { .. }
+        | StartError::Passed(_)
+        | StartError::NoAddress => ExitCode::Listen,
         StartError::Forward { .. } => ExitCode::Config,
         StartError::Store(_) | StartError::Journal(_) => ExitCode::Store,
         StartError::Thread(_) => ExitCode::Failure,

@@ -16,10 +16,10 @@ use rustix::io::Errno;
 
 use super::router::{End, Router};
 use super::shown::{Refusal, Shown};
-use super::sockets;
 use crate::give_way::{Step, give_way};
 use crate::origins::Origins;
 use crate::pulse::Pulse;
+use crate::stream_sockets;
 
 /// The sessions at a time, one for each router.
 pub(super) const MOST_SESSIONS: usize = 1024;
@@ -228,7 +228,7 @@ impl Sessions {
             self.shown.refused(address, reason, now);
             return;
         }
-        if sockets::prepare(&stream).is_err() {
+        if stream_sockets::prepare(&stream).is_err() {
             // It has been closed meanwhile.
             return;
         }

@@ -36,6 +36,7 @@ use wire::{Datagram, PendingBudget, SessionLimits};
 use zerocopy::IntoBytes;
 
 mod connections;
+mod export_connections;
 mod listening;
 mod log_readers;
 mod lost_registrations;

@@ -1,4 +1,4 @@
-//! Options of the sockets of BMP sessions.
+//! Options of TCP sockets: those of BMP sessions and of export connections.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -16,7 +16,7 @@ const KEEPALIVE_EVERY: Duration = Duration::from_secs(15);
 const KEEPALIVE_RETRIES: u32 = 4;
 
 /// A listening socket. `beside`: this process listens on an overlapping address, such as `0.0.0.0` with the same port.
-pub(super) fn listen(address: SocketAddr, beside: bool) -> io::Result<TcpListener> {
+pub(crate) fn listen(address: SocketAddr, beside: bool) -> io::Result<TcpListener> {
     // Without SO_REUSEPORT first: this fails when another process listens there.
     if !beside && address.port() != 0 {
         socket(address)?.bind(&address.into())?;
@@ -44,7 +44,7 @@ fn socket(address: SocketAddr) -> io::Result<Socket> {
 }
 
 /// Makes an accepted connection ready: reads return at once, and a router that is gone is noticed.
-pub(super) fn prepare(stream: &TcpStream) -> io::Result<()> {
+pub(crate) fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nonblocking(true)?;
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_AFTER).with_interval(KEEPALIVE_EVERY);
     SockRef::from(stream).set_tcp_keepalive(&keepalive.with_retries(KEEPALIVE_RETRIES))

@@ -1,0 +1,85 @@
+//! How an export connection ends.
+
+use std::io;
+use std::time::Duration;
+
+use wire::framing::NotAMessage;
+
+/// A message must be whole this long after its first octet.
+pub(super) const MESSAGE_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How an export connection ended.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum End {
+    /// The exporter closed it between two messages.
+    #[error("the exporter closed it")]
+    Closed,
+    /// The exporter closed it before a message was whole.
+    #[error("the exporter closed it inside a message, of which {octets} octets had arrived and do not count")]
+    ClosedInsideMessage {
+        /// What had arrived of the message.
+        octets: usize,
+    },
+    /// What follows is no message, and where the next one begins cannot be known.
+    #[error("message {number} of the connection cannot be read: {problem}")]
+    Malformed {
+        /// Its number in the connection, from 1.
+        number: u64,
+        /// Why.
+        problem: NotAMessage,
+    },
+    /// A message took too long.
+    #[error("a message was not whole {} seconds after its first octet: {octets} octets have arrived", MESSAGE_PATIENCE.as_secs())]
+    Incomplete {
+        /// What had arrived of it.
+        octets: usize,
+    },
+    /// The connection is of no more use.
+    #[error("it was lost: {0}")]
+    Lost(io::Error),
+    /// Its sender is not registered any more, or did not become so.
+    #[error("the router is not registered")]
+    Unregistered,
+    /// The address is no longer listened on.
+    #[error("the collector no longer listens on its address")]
+    NotListening,
+    /// The collector stops.
+    #[error("the collector stops")]
+    Stopped,
+}
+
+impl End {
+    /// All that [`kind`](Self::kind) returns.
+    pub(super) const KINDS: [&'static str; 8] = [
+        "closed",
+        "closed_inside_message",
+        "malformed",
+        "incomplete",
+        "lost",
+        "unregistered",
+        "not_listening",
+        "stopped",
+    ];
+
+    /// See [`view::EndedExportConnection::kind`].
+    pub(super) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::ClosedInsideMessage { .. } => "closed_inside_message",
+            Self::Malformed { .. } => "malformed",
+            Self::Incomplete { .. } => "incomplete",
+            Self::Lost(_) => "lost",
+            Self::Unregistered => "unregistered",
+            Self::NotListening => "not_listening",
+            Self::Stopped => "stopped",
+        }
+    }
+
+    /// Whether it points to a fault.
+    pub(super) const fn is_error(&self) -> bool {
+        matches!(
+            self,
+            Self::ClosedInsideMessage { .. } | Self::Malformed { .. } | Self::Incomplete { .. } | Self::Lost(_)
+        )
+    }
+}
