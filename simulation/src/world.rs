@@ -2,6 +2,7 @@
 //! and restarts. At the end, everything that was delivered must be counted in every period as the oracle expects.
 
 mod changes;
+mod connections;
 mod crashes;
 mod damage;
 mod faults;
@@ -33,6 +34,7 @@ use tempfile::TempDir;
 use wire::Datagram;
 
 use self::changes::Changes;
+use self::connections::Connections;
 use self::totals::Totals;
 use crate::audit::audit;
 use crate::exporter::{Exporter, Meaning, Sent, Speaks};
@@ -140,6 +142,7 @@ struct World {
     strangers: Random,
     has_strangers: bool,
     totals: Totals,
+    connections: Connections,
     /// Decides when the log is read, and whether it has readers.
     reading: Random,
     has_readers: bool,
@@ -210,6 +213,7 @@ impl World {
             strangers,
             has_strangers,
             totals: Totals::new(seed),
+            connections: Connections::new(seed),
             reading,
             has_readers,
             has_late_reader: false,
@@ -316,6 +320,7 @@ impl World {
                 self.deliver().await;
                 self.may_forge();
                 self.may_report_totals();
+                self.may_send_in_a_connection();
             }
             40..50 => self.tick(),
             50..62 => self.cut(),
@@ -473,5 +478,6 @@ impl World {
             }
         }
         self.check_totals(store.as_ref()).await;
+        self.check_connections(store.as_ref()).await;
     }
 }

@@ -104,6 +104,11 @@ impl JournaledShard {
         }
     }
 
+    /// Whether an address is registered now.
+    pub fn is_registered(&mut self, address: IpAddr) -> bool {
+        self.shard.is_registered(address)
+    }
+
     /// Counts by these rules from now on.
     pub fn set_rules(&mut self, rules: Rules) {
         self.shard.set_rules(rules);

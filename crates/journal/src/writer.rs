@@ -47,8 +47,17 @@ impl Writer {
     /// The number of the statement that the next datagrams need, from 1. It increases whenever terms that were stated may
     /// not be where a reader of these datagrams finds them. `None` while nothing is written: then nothing needs them.
     #[must_use]
-    pub fn statement(&self) -> Option<u64> {
+    pub fn statement(&mut self) -> Option<u64> {
+        if self.octets.is_empty() && self.is_doubtful() {
+            // What is stated there may be lost, and these datagrams will be in another part.
+            self.give_up_on_segment();
+        }
         (!self.is_resting()).then_some(self.statement)
+    }
+
+    /// Whether a sync of the segment has failed.
+    fn is_doubtful(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.is_doubtful.load(Ordering::Relaxed))
     }
 
     fn is_resting(&self) -> bool {
@@ -157,7 +166,7 @@ impl Writer {
     }
 
     fn write(&mut self, datagrams: u64) -> io::Result<()> {
-        if self.open.as_ref().is_some_and(|open| open.is_doubtful.load(Ordering::Relaxed)) {
+        if self.is_doubtful() {
             self.give_up_on_segment();
         }
         let header = if self.open.is_some() { 0 } else { frame::CHECKED_FILE_HEADER.len() };

@@ -113,7 +113,9 @@ impl World {
             (Stored::Remote(store), _) => store.inner() as &dyn Store,
             (_, store) => store.as_deref().unwrap(),
         };
-        store.add_prefixes(totals::EXPORTER, &prefixes()[..1]).await.unwrap();
+        for exporter in [totals::EXPORTER, connections::EXPORTER] {
+            store.add_prefixes(exporter, &prefixes()[..1]).await.unwrap();
+        }
         for (which, exporter) in self.exporters.iter().enumerate() {
             let address = exporter.address.address;
             let Some(wanted) = self.changes.registered.get(&which) else {

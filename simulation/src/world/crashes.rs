@@ -12,6 +12,8 @@ impl World {
         self.doubt_what_was_carried();
         let loses_database = self.loses_databases && self.losses.once_in(4) && self.may_lose_database();
         self.process = None;
+        self.connections.end_all();
+        self.connections.is_exact &= !power;
         self.disk.spare(false);
         self.plan_faults_of_a_start();
         if power {
@@ -114,6 +116,7 @@ impl World {
         self.note_misses();
         self.doubt_what_was_carried();
         self.process = None;
+        self.connections.end_all();
         self.oracle.crashed(false);
         self.start().await;
     }
