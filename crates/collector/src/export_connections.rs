@@ -31,13 +31,12 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use pipeline::{Admitted, Exporters};
-use rustix::event::epoll;
 use rustls::ServerConfig;
 use view::ListeningAddress;
 
 use self::acceptor::{Acceptor, AcceptorOrder, Listener, ReaderThread};
 use self::orders::{Orders, orders};
-use self::reader::{Reader, ReaderOrder};
+use self::reader::{Reader, ReaderOrder, wait_for_orders};
 pub(crate) use self::table::{Table, counters, gauge};
 use crate::acceptance::Acceptance;
 use crate::journaled_shard::JournaledShard;
@@ -199,9 +198,9 @@ impl ExportConnections {
                 acceptance: acceptance.clone(),
                 table: self.table.clone(),
                 pulse: pulse.clone(),
+                waiting: wait_for_orders(&ordered)?,
                 ordered,
                 load,
-                waiting: epoll::create(epoll::CreateFlags::CLOEXEC)?,
                 _running: running.clone(),
             };
             threads.running.push(thread::Builder::new().name(pulse.name().to_owned()).spawn(move || reader.run())?);

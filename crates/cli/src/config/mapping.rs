@@ -62,7 +62,10 @@ impl Config {
             journal: self.journal_settings(),
             spool_bytes: self.spool.max_bytes as u64,
             bmp: BmpSettings { listen: self.bmp.listen.clone(), memory: self.bmp.memory },
-            export_connections: ExportConnectionSettings::default(),
+            export_connections: ExportConnectionSettings {
+                tcp: self.netflow.tcp.listen.clone(),
+                ..ExportConnectionSettings::default()
+            },
             counted_prefixes: self.metrics.prefixes.map_or(0, NonZero::get),
         }
     }

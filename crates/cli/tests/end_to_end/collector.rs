@@ -61,6 +61,11 @@ impl Collector {
         Self::spawn(on_free_ports(command), directory)
     }
 
+    /// Starts it with this command, which has its listen addresses, in a directory that an earlier one may have used.
+    pub(crate) fn start_in_as_is(directory: TempDir, command: &mut Command) -> Self {
+        Self::spawn(command, directory)
+    }
+
     /// Starts it in a new directory with a configuration file there, `netflow.toml`, which has its listen addresses.
     pub(crate) fn start_configured(text: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();

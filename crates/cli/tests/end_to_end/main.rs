@@ -36,6 +36,7 @@ mod documents;
 mod emptied_store;
 mod encryption;
 mod exit_codes;
+mod export_connections;
 mod failover;
 mod floods;
 mod flows;

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::TryRecvError;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -154,20 +155,20 @@ impl Accepting {
     /// Returns whether to continue.
     fn follow_orders(&mut self) -> bool {
         self.acceptor.ordered.reset();
-        while let Some(order) = self.acceptor.ordered.next() {
-            match order {
-                AcceptorOrder::Open(listener) => self.listeners.push(listener),
-                AcceptorOrder::Close { configured, is_tls } => {
+        loop {
+            match self.acceptor.ordered.next() {
+                Ok(AcceptorOrder::Open(listener)) => self.listeners.push(listener),
+                Ok(AcceptorOrder::Close { configured, is_tls }) => {
                     self.listeners.retain(|it| (it.configured, it.is_tls) != (configured, is_tls));
                     for reader in self.acceptor.readers.iter() {
                         reader.orders.give(ReaderOrder::Close(configured));
                     }
                 }
-                AcceptorOrder::Encrypt(tls) => self.tls = Some(tls),
-                AcceptorOrder::Stop => return false,
+                Ok(AcceptorOrder::Encrypt(tls)) => self.tls = Some(tls),
+                Err(TryRecvError::Empty) => return true,
+                Ok(AcceptorOrder::Stop) | Err(TryRecvError::Disconnected) => return false,
             }
         }
-        true
     }
 
     fn accept(&mut self, configured: SocketAddr, is_tls: bool) {

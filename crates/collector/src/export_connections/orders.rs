@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 
 /// Where orders are given.
 #[derive(Debug)]
@@ -39,8 +39,11 @@ impl<T> Orders<T> {
 
 impl<T> Ordered<T> {
     /// The next order, if there is one.
-    pub(super) fn next(&self) -> Option<T> {
-        self.ordered.try_recv().ok()
+    ///
+    /// # Errors
+    /// If there is none at present, or there can be none any more.
+    pub(super) fn next(&self) -> Result<T, TryRecvError> {
+        self.ordered.try_recv()
     }
 
     /// Makes the socket unreadable until the next order.

@@ -8,7 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{Sender, TryRecvError};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -67,9 +67,17 @@ pub(super) struct Reader {
     pub(super) ordered: Ordered<ReaderOrder>,
     /// How many connections it reads.
     pub(super) load: Arc<AtomicUsize>,
+    /// Where it waits for orders and connections: see [`wait_for_orders`].
     pub(super) waiting: OwnedFd,
     /// Dropped when the thread ends.
     pub(super) _running: Sender<()>,
+}
+
+/// Where a thread waits: for orders at first.
+pub(super) fn wait_for_orders(ordered: &Ordered<ReaderOrder>) -> io::Result<OwnedFd> {
+    let waiting = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+    epoll::add(&waiting, ordered, epoll::EventData::new_u64(ORDERS), epoll::EventFlags::IN)?;
+    Ok(waiting)
 }
 
 /// Its connections, by number.
@@ -98,10 +106,6 @@ impl Reader {
 
 impl Connections {
     fn run(&mut self) {
-        if let Err(error) = self.watch_orders() {
-            tracing::error!(%error, "cannot wait for export connections");
-            return;
-        }
         let mut events = Vec::with_capacity(ROUND);
         let mut pause = LONGEST_PAUSE;
         let mut looked = Instant::now();
@@ -134,11 +138,6 @@ impl Connections {
         }
     }
 
-    fn watch_orders(&self) -> io::Result<()> {
-        let Reader { waiting, ordered, .. } = &self.reader;
-        Ok(epoll::add(waiting, ordered, epoll::EventData::new_u64(ORDERS), epoll::EventFlags::IN)?)
-    }
-
     fn wait(&self, events: &mut Vec<epoll::Event>) {
         let nap = Timespec::try_from(NAP).ok();
         if let Err(error) = epoll::wait(&self.reader.waiting, spare_capacity(events), nap.as_ref())
@@ -152,16 +151,16 @@ impl Connections {
     /// Returns whether to stop.
     fn follow_orders(&mut self) -> bool {
         self.reader.ordered.reset();
-        while let Some(order) = self.reader.ordered.next() {
-            match order {
-                ReaderOrder::Take(connection) => self.begin(*connection),
-                ReaderOrder::Close(address) => {
+        loop {
+            match self.reader.ordered.next() {
+                Ok(ReaderOrder::Take(connection)) => self.begin(*connection),
+                Ok(ReaderOrder::Close(address)) => {
                     self.end_all(|connection| connection.accepted_at == address, || End::NotListening);
                 }
-                ReaderOrder::Stop => return true,
+                Err(TryRecvError::Empty) => return false,
+                Ok(ReaderOrder::Stop) | Err(TryRecvError::Disconnected) => return true,
             }
         }
-        false
     }
 
     fn begin(&mut self, connection: Connection) {
