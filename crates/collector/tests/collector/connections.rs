@@ -9,10 +9,13 @@ use wire::{FieldSpecifier, ipfix};
 use super::recovery::{NOW, ROUTER, Run};
 use super::rules;
 
-/// Templates with the same id: both have the destination address and bytes, one also packets between them.
-fn templates() -> [TemplateSpec; 2] {
+/// The first or second template, with the same id: both have the destination address and bytes, one also packets between them.
+fn template(kind: usize) -> TemplateSpec {
     let [destination, bytes, packets] = [(12, 4), (1, 4), (2, 4)].map(|(id, length)| FieldSpecifier::iana(id, length));
-    [TemplateSpec::data(300, [destination, bytes]), TemplateSpec::data(300, [destination, packets, bytes])]
+    match kind {
+        0 => TemplateSpec::data(300, [destination, bytes]),
+        _ => TemplateSpec::data(300, [destination, packets, bytes]),
+    }
 }
 
 fn message() -> Ipfix {
@@ -26,7 +29,7 @@ fn data(kind: usize, bytes: u32) -> Vec<u8> {
         record.extend(7_u32.to_be_bytes());
     }
     record.extend(bytes.to_be_bytes());
-    message().data(&templates()[kind], &[record]).finish()
+    message().data(&template(kind), &[record]).finish()
 }
 
 fn at(second: u64) -> Timestamp {
@@ -39,7 +42,7 @@ fn of(port: u16) -> Exporter {
 
 /// Announces a template in a connection, and sends data of it.
 fn begin(run: &Run, second: u64, port: u16, kind: usize, bytes: u32) {
-    run.take_from(of(port), at(second), &message().template(&templates()[kind]).finish());
+    run.take_from(of(port), at(second), &message().template(&template(kind)).finish());
     run.take_from(of(port), at(second + 1), &data(kind, bytes));
 }
 
@@ -79,7 +82,7 @@ fn readers_of_the_log_read_messages_as_they_were_counted_also_over_a_restart() {
     };
     let mut first = run(1, &[]);
     begin(&first, 0, 1, 0, 1);
-    first.take_from(Exporter::udp(ROUTER, 1), at(2), &message().template(&templates()[1]).finish());
+    first.take_from(Exporter::udp(ROUTER, 1), at(2), &message().template(&template(1)).finish());
     first.take_from(Exporter::udp(ROUTER, 1), at(3), &data(1, 20));
     first.take_from(of(1), at(4), &data(0, 300));
     first.end_connection(of(1), at(5));
