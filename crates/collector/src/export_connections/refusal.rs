@@ -11,8 +11,8 @@ pub(super) enum Refusal {
     TooMany,
     /// Its sender has just begun many others.
     TooOften,
-    /// Its sender has a connection from the same port to another address of the collector: their messages could not be told
-    /// apart.
+    /// Its sender has a connection from the same port to another address of the collector: their messages could not be
+    /// distinguished.
     SamePort,
 }
 

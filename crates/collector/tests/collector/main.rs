@@ -35,6 +35,7 @@ use wire::netflow_v5::{Header, Record};
 use wire::{Datagram, PendingBudget, SessionLimits};
 use zerocopy::IntoBytes;
 
+mod captured_connections;
 mod connections;
 mod export_connections;
 mod listening;
