@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use accounting::tally::{Tally, TallySettings};
@@ -12,6 +12,7 @@ use collector::ledgers::CutCounts;
 use collector::restore_templates;
 use collector::senders::Registrations;
 use collector::status::Status;
+use collector::turn_mutex::TurnMutex;
 use collector::{Keep, Local, begin_readers};
 use flow::Timestamp;
 use journal::{Journal, Sync};
@@ -47,7 +48,7 @@ pub(crate) struct Process {
     pub(crate) honest: Option<Honest>,
     pub(crate) registrations: Registrations,
     pub(crate) journal: Arc<Journal>,
-    pub(crate) shards: Vec<Arc<Mutex<JournaledShard>>>,
+    pub(crate) shards: Vec<Arc<TurnMutex<JournaledShard>>>,
     pub(crate) flusher: Flusher,
     pub(crate) empties: Vec<Tally>,
     /// What is sealed but not flushed, and the fate of the queued data in the segment that they were carried over to.

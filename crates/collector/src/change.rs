@@ -10,7 +10,7 @@ use std::sync::mpsc::channel;
 use crate::export_connections::PreparedConnections;
 use crate::forwarding::PreparedTargets;
 use crate::listening::{Bound, Place, open, per_thread};
-use crate::lock::locked;
+use crate::lock::{locked, locked_in_turn};
 use crate::monitoring::PreparedListeners;
 use crate::receiver::SocketChange;
 use crate::settings::{Reloadable, Settings};
@@ -62,7 +62,7 @@ impl Collector {
         let Prepared { wanted, opened, listeners, connections, targets } = prepared;
         self.exporters.set_limits(wanted.rules.session);
         for shard in &self.shards {
-            locked(shard).set_rules(wanted.rules);
+            locked_in_turn(shard).set_rules(wanted.rules);
         }
         (*locked(&self.current)).clone_from(&wanted);
         self.senders_changed.notify_one();

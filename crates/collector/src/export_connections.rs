@@ -26,8 +26,8 @@ mod table;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use pipeline::{Admitted, Exporters};
@@ -45,6 +45,7 @@ use crate::start::join;
 use crate::start_error::StartError;
 use crate::stop_error::StopError;
 use crate::stream_sockets;
+use crate::turn_mutex::TurnMutex;
 
 /// The settings of export connections.
 #[derive(Clone, Debug)]
@@ -82,7 +83,7 @@ impl ExportConnectionSettings {
 
 /// What the threads work with.
 pub(crate) struct Parts {
-    pub(crate) shards: Vec<Arc<Mutex<JournaledShard>>>,
+    pub(crate) shards: Vec<Arc<TurnMutex<JournaledShard>>>,
     pub(crate) admitted: Admitted,
     pub(crate) acceptance: Acceptance,
     pub(crate) exporters: Exporters,

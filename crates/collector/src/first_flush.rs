@@ -5,14 +5,15 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use flow::Prefix;
 use pipeline::{Admitted, Snapshot};
 
 use crate::journaled_shard::JournaledShard;
-use crate::lock::locked;
+use crate::lock::locked_in_turn;
+use crate::turn_mutex::TurnMutex;
 
 /// The least time between two flushes for this reason, so that registrations in a loop make few more of them.
 const APART: Duration = Duration::from_secs(10);
@@ -46,7 +47,12 @@ impl FirstFlush {
     }
 
     /// Looks for flows of new prefixes. Returns whether they are to be flushed now: `patience` after they were found.
-    pub(crate) fn is_due(&mut self, shards: &[Arc<Mutex<JournaledShard>>], now: Instant, patience: Duration) -> bool {
+    pub(crate) fn is_due(
+        &mut self,
+        shards: &[Arc<TurnMutex<JournaledShard>>],
+        now: Instant,
+        patience: Duration,
+    ) -> bool {
         self.note_registrations();
         if self.found.is_none() && self.new.iter().any(|(sender, new)| self.is_counted(shards, *sender, new)) {
             self.found = Some(now);
@@ -56,7 +62,7 @@ impl FirstFlush {
     }
 
     /// Before a flush: what is counted now is not new after it.
-    pub(crate) fn flushing(&mut self, shards: &[Arc<Mutex<JournaledShard>>], now: Instant, is_for_them: bool) {
+    pub(crate) fn flushing(&mut self, shards: &[Arc<TurnMutex<JournaledShard>>], now: Instant, is_for_them: bool) {
         let mut new = std::mem::take(&mut self.new);
         new.retain(|sender, prefixes| {
             let counted = self.counted(shards, *sender);
@@ -98,16 +104,16 @@ impl FirstFlush {
         });
     }
 
-    fn is_counted(&self, shards: &[Arc<Mutex<JournaledShard>>], sender: IpAddr, new: &HashSet<Prefix>) -> bool {
+    fn is_counted(&self, shards: &[Arc<TurnMutex<JournaledShard>>], sender: IpAddr, new: &HashSet<Prefix>) -> bool {
         self.counted(shards, sender).iter().any(|prefix| new.contains(prefix))
     }
 
     /// The prefixes of a sender with flows that are not flushed.
-    fn counted(&self, shards: &[Arc<Mutex<JournaledShard>>], sender: IpAddr) -> HashSet<Prefix> {
+    fn counted(&self, shards: &[Arc<TurnMutex<JournaledShard>>], sender: IpAddr) -> HashSet<Prefix> {
         let mut counted = HashSet::new();
         if let Some(registration) = self.known.get(&sender) {
             for shard in shards {
-                counted.extend(locked(shard).shard.tally().booked(&registration.monitored));
+                counted.extend(locked_in_turn(shard).shard.tally().booked(&registration.monitored));
             }
         }
         counted
@@ -134,7 +140,7 @@ mod tests {
         admission: Admission,
         exporters: Exporters,
         rules: Rules,
-        shards: Vec<Arc<Mutex<JournaledShard>>>,
+        shards: Vec<Arc<TurnMutex<JournaledShard>>>,
         first: FirstFlush,
         now: Instant,
     }
@@ -171,7 +177,7 @@ mod tests {
             let exporter = Exporter::udp(IpAddr::from([192, 0, 2, host]), 1);
             let received = Timestamp::from_seconds(1_800_000_000);
             let to = "127.0.0.1:2055".parse().unwrap();
-            locked(&self.shards[1]).take(&Datagram { exporter, received, payload: &payload }, to);
+            locked_in_turn(&self.shards[1]).take(&Datagram { exporter, received, payload: &payload }, to);
         }
 
         fn is_due(&mut self) -> bool {

@@ -23,6 +23,7 @@ use crate::lock::locked;
 use crate::pulse::Pulse;
 use crate::settings::Reloadable;
 use crate::status::Status;
+use crate::turn_mutex::TurnMutex;
 
 /// How long a stopping collector keeps trying to store its last flush.
 const LAST_TRIES: Duration = Duration::from_secs(10);
@@ -37,7 +38,7 @@ pub(crate) struct FlusherThread {
     /// At the last cut.
     pub(crate) counted: CutCounts,
     pub(crate) exporters: Exporters,
-    pub(crate) shards: Vec<Arc<Mutex<JournaledShard>>>,
+    pub(crate) shards: Vec<Arc<TurnMutex<JournaledShard>>>,
     /// One for each shard; a cut exchanges it with the shard's.
     pub(crate) empties: Vec<Tally>,
     /// Disconnected when all receivers have ended.

@@ -16,10 +16,11 @@ use wire::Datagram;
 use crate::acceptance::{Acceptance, HeldDatagrams};
 use crate::kernel_drops::ThreadDrops;
 use crate::ledgers::{CutCounts, RecoveredCounts};
-use crate::lock::locked;
+use crate::lock::{locked, locked_in_turn};
 use crate::log_notes::{self, Notes, SealedSums};
 use crate::status::Status;
 use crate::terms::{self, FoundTerms};
+use crate::turn_mutex::TurnMutex;
 
 /// A shard and its end of the journal.
 pub struct JournaledShard {
@@ -158,7 +159,7 @@ impl JournaledShard {
 /// Only exporters with new ones have any, so there are few. Queued data are copied at that moment too, but written when
 /// all shards except the first count again.
 pub fn cut(
-    shards: &[Arc<Mutex<JournaledShard>>],
+    shards: &[Arc<TurnMutex<JournaledShard>>],
     exporters: &Exporters,
     empties: Vec<Tally>,
     journal: Option<&Journal>,
@@ -166,7 +167,7 @@ pub fn cut(
     counted: &mut CutCounts,
 ) -> Sealed {
     let before = *counted;
-    let mut stopped: Vec<_> = shards.iter().map(|shard| locked(shard)).collect();
+    let mut stopped: Vec<_> = shards.iter().map(|shard| locked_in_turn(shard)).collect();
     let mut sealed = Sealed::new(stopped.iter_mut().zip(empties).map(|(it, empty)| it.shard.seal(empty)).collect());
     exporters.report(&mut sealed);
     stopped.iter_mut().filter_map(|it| it.journal.as_mut()).for_each(Writer::commit);
@@ -211,7 +212,7 @@ fn note_sums(journal: &mut Writer, before: &CutCounts, now: &CutCounts) {
 }
 
 /// The shards of a start, and the sealed tally of recovered datagrams.
-pub type Begun = (Vec<Arc<Mutex<JournaledShard>>>, Option<Sealed>);
+pub type Begun = (Vec<Arc<TurnMutex<JournaledShard>>>, Option<Sealed>);
 
 /// Starts as many shards as the status has. Datagrams that an earlier run left in the journal are counted first, in a
 /// shard of their own; its sealed tally is returned too and must be flushed first. `first` is the number of the first
@@ -248,7 +249,7 @@ pub fn begin(
         first.note_ended(&ended);
         first.carry(exporters.waiting(), &forgotten);
     }
-    Ok((shards.into_iter().map(|shard| Arc::new(Mutex::new(shard))).collect(), recovered))
+    Ok((shards.into_iter().map(|shard| Arc::new(TurnMutex::new(shard))).collect(), recovered))
 }
 
 /// What was noted beside a datagram.
@@ -411,8 +412,8 @@ mod tests {
         let payload = NetflowV9::new(wire::netflow_v9::Header::default()).data(&template, &[vec![0; 8]]).finish();
         let received = Timestamp::from_seconds(1_800_000_000);
         let datagram = Datagram { exporter: Exporter::udp(SENDER, 1), received, payload: &payload };
-        locked(&shards[0]).take(&datagram, "127.0.0.1:2055".parse().unwrap());
-        locked(&shards[0]).commit();
+        locked_in_turn(&shards[0]).take(&datagram, "127.0.0.1:2055".parse().unwrap());
+        locked_in_turn(&shards[0]).commit();
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 let (empties, mut counted) =

@@ -28,6 +28,7 @@
 //! | `remarks` | notices when the counters of a sender begin to mean something else |
 //! | `remote` | stores again the registrations that a store on the network has lost |
 //! | [`pulse`] | heartbeats of the threads |
+//! | [`turn_mutex`] | that of a shard, which several threads want |
 //! | `give_way` | work that waits for a processor that nothing else needs |
 //! | [`status`], `flush_counts`, [`ledgers`] | all counts, and whether they balance at every flush |
 //! | `prefix_counters` | what was counted for each monitored prefix, for metrics |
@@ -80,6 +81,7 @@ mod stop_error;
 mod stream_sockets;
 mod surveys;
 mod terms;
+pub mod turn_mutex;
 mod view;
 
 pub use change::Prepared;

@@ -86,7 +86,7 @@ mod tests {
     use storage::{WriterState, Writers};
 
     use super::*;
-    use crate::lock::locked;
+    use crate::lock::locked_in_turn;
     use crate::settings::reloadable;
     use crate::{ExportConnectionSettings, Reloadable, Settings, start};
 
@@ -129,7 +129,7 @@ mod tests {
         wait_until(&|pulses| pulses.iter().all(|pulse| pulse.age() < Duration::from_secs(1)));
         {
             // One thread waits for the shard to count a datagram, the other to flush.
-            let _shard = locked(&collector.shards[0]);
+            let _shard = locked_in_turn(&collector.shards[0]);
             let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
             socket.send_to(b"x", collector.addresses()[0]).unwrap();
             wait_until(&|pulses| pulses.iter().all(|pulse| pulse.age() > hanging));

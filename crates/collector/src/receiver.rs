@@ -18,8 +18,9 @@ use wire::Datagram;
 
 use crate::forwarding::Forwarding;
 use crate::journaled_shard::JournaledShard;
-use crate::lock::locked;
+use crate::lock::{locked, locked_in_turn};
 use crate::pulse::Pulse;
+use crate::turn_mutex::TurnMutex;
 
 /// Datagrams a system call.
 const BATCH: usize = 64;
@@ -46,7 +47,7 @@ pub(crate) enum SocketChange {
 
 /// One receiving thread.
 pub(crate) struct ReceiverThread {
-    pub(crate) counting: Arc<Mutex<JournaledShard>>,
+    pub(crate) counting: Arc<TurnMutex<JournaledShard>>,
     pub(crate) sockets: SocketSet,
     pub(crate) forwarding: Forwarding,
     /// The socket statistics that it publishes.
@@ -71,7 +72,7 @@ impl ReceiverThread {
         while !self.stop.load(Ordering::Relaxed) {
             self.pulse.beat();
             self.take_changes(&mut batch);
-            locked(&self.counting).release_decided(false);
+            locked_in_turn(&self.counting).release_decided(false);
             let read = self.read(&mut batch, NAP);
             if read == Read::Some {
                 // Datagrams that arrive meanwhile are read at once: a wake-up costs more than counting a datagram.
@@ -85,10 +86,10 @@ impl ReceiverThread {
         self.take_changes(&mut batch);
         let end = Instant::now() + LAST_READ;
         while self.read(&mut batch, Duration::ZERO) != Read::Nothing && Instant::now() < end {}
-        locked(&self.counting).release_decided(true);
+        locked_in_turn(&self.counting).release_decided(true);
         self.look();
         // The sockets are closed with this thread: this is the last chance to ask them.
-        locked(&self.counting).drops.remove_all();
+        locked_in_turn(&self.counting).drops.remove_all();
         self.pulse.end();
     }
 
@@ -96,7 +97,7 @@ impl ReceiverThread {
         while let Ok(change) = self.changes.try_recv() {
             match change {
                 SocketChange::Open(socket) => {
-                    locked(&self.counting).drops.add(&socket);
+                    locked_in_turn(&self.counting).drops.add(&socket);
                     self.sockets.add(socket);
                 }
                 SocketChange::Close { address, _closing } => self.close(address, batch),
@@ -111,7 +112,7 @@ impl ReceiverThread {
                 && matches!(take_batch(&self.counting, index, socket, batch, &mut self.forwarding), Ok(1..))
                 && Instant::now() < end
             {}
-            locked(&self.counting).drops.remove(index);
+            locked_in_turn(&self.counting).drops.remove(index);
             self.sockets.remove(index);
         }
     }
@@ -139,7 +140,7 @@ impl ReceiverThread {
 
     /// Publishes the state of the sockets, and counts drops that no datagram has reported since.
     fn look(&self) {
-        let mut counting = locked(&self.counting);
+        let mut counting = locked_in_turn(&self.counting);
         let mut sockets = Vec::with_capacity(self.sockets.sockets().len());
         for (index, socket) in self.sockets.sockets().iter().enumerate() {
             match socket.queue() {
@@ -220,14 +221,14 @@ fn pause(receive_buffer: usize) -> Duration {
 /// Takes one batch of the socket at this position; returns how many datagrams it has. They are counted before they are
 /// forwarded, and while they are forwarded, others may lock the shard.
 fn take_batch(
-    counting: &Mutex<JournaledShard>,
+    counting: &TurnMutex<JournaledShard>,
     index: usize,
     socket: &Socket,
     batch: &mut Batch,
     forwarding: &mut Forwarding,
 ) -> io::Result<usize> {
     let received = batch.receive(socket)?;
-    count(&mut locked(counting), index, socket.address(), received, batch);
+    count(&mut locked_in_turn(counting), index, socket.address(), received, batch);
     forwarding.take(batch);
     Ok(received)
 }

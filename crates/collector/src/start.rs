@@ -32,7 +32,7 @@ use crate::journaled_shard::{self, JournaledShard};
 use crate::ledgers::CutCounts;
 use crate::listening::{Place, listen, per_thread};
 use crate::local::Local;
-use crate::lock::locked;
+use crate::lock::{locked, locked_in_turn};
 use crate::log_consumer::{LogConsumer, ReaderThread, Readers};
 use crate::log_records::{LogRecords, begin_readers};
 use crate::monitoring::Monitoring;
@@ -47,6 +47,7 @@ use crate::start_error::StartError;
 use crate::status::Status;
 use crate::stop_error::StopError;
 use crate::surveys::{AgentSettings, Surveys};
+use crate::turn_mutex::TurnMutex;
 use crate::view::{CollectorView, Configured};
 
 /// A running collector.
@@ -66,7 +67,7 @@ pub struct Collector {
     pub(crate) monitoring: Monitoring,
     pub(crate) export_connections: ExportConnections,
     pub(crate) forwarders: Forwarders,
-    pub(crate) shards: Vec<Arc<Mutex<JournaledShard>>>,
+    pub(crate) shards: Vec<Arc<TurnMutex<JournaledShard>>>,
     pub(crate) journal: Option<Arc<Journal>>,
     /// The limit of the spool in octets.
     pub(crate) spool_limit: Option<Arc<AtomicU64>>,
@@ -220,7 +221,7 @@ fn monitor(settings: &Settings, admitted: Admitted, pulses: &mut Vec<Pulse>) -> 
 /// Listens for export connections.
 fn connect(
     settings: &mut Settings,
-    shards: &[Arc<Mutex<JournaledShard>>],
+    shards: &[Arc<TurnMutex<JournaledShard>>],
     registrations: &Registrations,
     exporters: &Exporters,
     running: Sender<()>,
@@ -259,9 +260,9 @@ fn forward(settings: &Settings) -> Result<Forwarders, StartError> {
 }
 
 /// Lets each shard count what the kernel drops at its sockets, and hold datagrams of routers that register themselves.
-fn equip(shards: &[Arc<Mutex<JournaledShard>>], sockets: &[Vec<Socket>], registrations: &Registrations) {
+fn equip(shards: &[Arc<TurnMutex<JournaledShard>>], sockets: &[Vec<Socket>], registrations: &Registrations) {
     for (shard, sockets) in shards.iter().zip(sockets) {
-        let mut shard = locked(shard);
+        let mut shard = locked_in_turn(shard);
         sockets.iter().for_each(|socket| shard.drops.add(socket));
         shard.accept(registrations.acceptance());
     }
@@ -281,7 +282,7 @@ struct Receiving {
 /// Starts a thread for each shard and its sockets.
 fn receive(
     sockets: Vec<Vec<Socket>>,
-    shards: &[Arc<Mutex<JournaledShard>>],
+    shards: &[Arc<TurnMutex<JournaledShard>>],
     status: &Status,
     stop: &Arc<AtomicBool>,
     forwarders: &Forwarders,

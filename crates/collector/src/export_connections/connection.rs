@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 use flow::{Exporter, Timestamp};
@@ -15,7 +15,8 @@ use super::stream::Stream;
 use super::table::Open;
 use crate::acceptance::Acceptance;
 use crate::journaled_shard::JournaledShard;
-use crate::lock::locked;
+use crate::lock::locked_in_turn;
+use crate::turn_mutex::TurnMutex;
 
 /// The longest message that IPFIX can have.
 pub(super) const LONGEST_MESSAGE: usize = u16::MAX as usize;
@@ -62,7 +63,7 @@ pub(super) enum Outcome {
 pub(super) struct Reading<'r> {
     /// Longer than a message.
     pub(super) buffer: &'r mut [u8],
-    pub(super) counting: &'r Mutex<JournaledShard>,
+    pub(super) counting: &'r TurnMutex<JournaledShard>,
     pub(super) acceptance: &'r Acceptance,
     pub(super) now: Timestamp,
 }
@@ -143,7 +144,7 @@ impl Connection {
     }
 
     /// Its sender is registered now: takes what was read of it before.
-    pub(super) fn register(&mut self, counting: &Mutex<JournaledShard>, now: Timestamp) -> Option<End> {
+    pub(super) fn register(&mut self, counting: &TurnMutex<JournaledShard>, now: Timestamp) -> Option<End> {
         self.open.is_registered.store(true, Ordering::Relaxed);
         self.undecided_since = None;
         let octets = std::mem::take(&mut self.partial);
@@ -153,7 +154,7 @@ impl Connection {
     }
 
     /// Counts the first message of a sender that did not become registered.
-    fn take_unregistered(&mut self, counting: &Mutex<JournaledShard>, now: Timestamp) {
+    fn take_unregistered(&mut self, counting: &TurnMutex<JournaledShard>, now: Timestamp) {
         let octets = std::mem::take(&mut self.partial);
         if let Ok(Some((message, _))) = first_message(&octets) {
             self.take(message, counting, now);
@@ -161,7 +162,7 @@ impl Connection {
     }
 
     /// How it ended because something took too long, if it did.
-    pub(super) fn overdue(&mut self, counting: &Mutex<JournaledShard>, now: Timestamp) -> Option<End> {
+    pub(super) fn overdue(&mut self, counting: &TurnMutex<JournaledShard>, now: Timestamp) -> Option<End> {
         if let Some(since) = self.undecided_since {
             (since.elapsed() >= DECISION_PATIENCE).then(|| {
                 self.take_unregistered(counting, now);
@@ -174,10 +175,10 @@ impl Connection {
     }
 
     /// Notes its end in the shard, if it has taken messages.
-    pub(super) fn end(&mut self, counting: &Mutex<JournaledShard>, now: Timestamp) {
+    pub(super) fn end(&mut self, counting: &TurnMutex<JournaledShard>, now: Timestamp) {
         if self.messages > 0 {
             let received = self.receive_time(now);
-            let mut counting = locked(counting);
+            let mut counting = locked_in_turn(counting);
             counting.end_connection(self.exporter(), received, self.open.listening);
             counting.commit();
         }
@@ -204,7 +205,7 @@ impl Connection {
     fn take<'o>(
         &mut self,
         mut octets: &'o [u8],
-        counting: &Mutex<JournaledShard>,
+        counting: &TurnMutex<JournaledShard>,
         now: Timestamp,
     ) -> (&'o [u8], Option<NotAMessage>) {
         loop {
@@ -220,7 +221,7 @@ impl Connection {
     fn take_some<'o>(
         &mut self,
         octets: &'o [u8],
-        counting: &Mutex<JournaledShard>,
+        counting: &TurnMutex<JournaledShard>,
         now: Timestamp,
     ) -> (&'o [u8], Option<NotAMessage>) {
         let (mut rest, mut problem) = (octets, None);
@@ -236,7 +237,7 @@ impl Connection {
                 }
             };
             let received = self.receive_time(now);
-            let shard = locked_shard.get_or_insert_with(|| locked(counting));
+            let shard = locked_shard.get_or_insert_with(|| locked_in_turn(counting));
             shard.read += 1;
             shard.take(&Datagram { exporter: self.exporter(), received, payload }, self.open.listening);
             messages += 1;

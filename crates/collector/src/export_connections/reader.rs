@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, TryRecvError};
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -24,8 +24,9 @@ use super::orders::Ordered;
 use super::table::Table;
 use crate::acceptance::Acceptance;
 use crate::journaled_shard::JournaledShard;
-use crate::lock::locked;
+use crate::lock::locked_in_turn;
 use crate::pulse::Pulse;
+use crate::turn_mutex::TurnMutex;
 
 /// What is read of a connection at a time, before others have their turn. The beginning of a message fits in front of it.
 const READ_OCTETS: usize = 192 << 10;
@@ -59,7 +60,7 @@ pub(super) enum ReaderOrder {
 
 /// One thread.
 pub(super) struct Reader {
-    pub(super) counting: Arc<Mutex<JournaledShard>>,
+    pub(super) counting: Arc<TurnMutex<JournaledShard>>,
     pub(super) admitted: Admitted,
     pub(super) acceptance: Acceptance,
     pub(super) table: Table,
@@ -99,7 +100,7 @@ impl Reader {
         connections.run();
         connections.end_all(|_| true, || End::Stopped);
         let Self { counting, pulse, .. } = connections.reader;
-        locked(&counting).release_decided(true);
+        locked_in_turn(&counting).release_decided(true);
         pulse.end();
     }
 }
@@ -112,7 +113,6 @@ impl Connections {
         loop {
             self.reader.pulse.beat();
             self.wait(&mut events);
-            let now = Timestamp::from(SystemTime::now());
             let mut most = 0;
             for event in events.drain(..) {
                 match event.data.u64() {
@@ -121,13 +121,13 @@ impl Connections {
                             return;
                         }
                     }
-                    number => most = most.max(self.read(number, now)),
+                    number => most = most.max(self.read(number)),
                 }
             }
-            self.follow_registrations(now);
+            self.follow_registrations();
             if looked.elapsed() >= LOOK {
                 looked = Instant::now();
-                self.end_overdue(now);
+                self.end_overdue();
             }
             if most > 0 {
                 pause = next_pause(pause, most);
@@ -180,7 +180,8 @@ impl Connections {
     }
 
     /// Reads a connection once. Returns how many octets it had.
-    fn read(&mut self, number: u64, now: Timestamp) -> usize {
+    fn read(&mut self, number: u64) -> usize {
+        let now = Timestamp::from(SystemTime::now());
         let Some(connection) = self.open.get_mut(&number) else { return 0 };
         let Reader { counting, acceptance, waiting, .. } = &self.reader;
         match connection.read(&mut Reading { buffer: &mut self.buffer, counting, acceptance, now }) {
@@ -198,12 +199,12 @@ impl Connections {
     }
 
     /// Ends the connections whose sender is no longer registered, and reads those whose sender is so now.
-    fn follow_registrations(&mut self, now: Timestamp) {
+    fn follow_registrations(&mut self) {
         let snapshot = self.reader.admitted.load();
         if self.compared.as_ref().is_some_and(|compared| Arc::ptr_eq(&snapshot, compared)) {
             return;
         }
-        let snapshot = Arc::clone(&snapshot);
+        let (snapshot, now) = (Arc::clone(&snapshot), Timestamp::from(SystemTime::now()));
         let is_registered = |connection: &Connection| snapshot.contains_key(&connection.exporter().address);
         let changed =
             self.open.iter().filter(|(_, connection)| is_registered(connection) != connection.is_registered());
@@ -229,8 +230,8 @@ impl Connections {
         }
     }
 
-    fn end_overdue(&mut self, now: Timestamp) {
-        let counting = &self.reader.counting;
+    fn end_overdue(&mut self) {
+        let (counting, now) = (&self.reader.counting, Timestamp::from(SystemTime::now()));
         let overdue =
             |(number, connection): (&u64, &mut Connection)| Some((*number, connection.overdue(counting, now)?));
         let overdue: Vec<(u64, End)> = self.open.iter_mut().filter_map(overdue).collect();
@@ -246,10 +247,9 @@ impl Connections {
         let deadline = Instant::now() + LAST_READ;
         let mut unread: Vec<u64> = ending.clone();
         while !unread.is_empty() && Instant::now() < deadline {
-            let now = Timestamp::from(SystemTime::now());
             unread.retain(|number| {
                 let is_read = self.open.get(number).is_some_and(|connection| !connection.is_undecided());
-                is_read && self.read(*number, now) > 0
+                is_read && self.read(*number) > 0
             });
         }
         let now = Timestamp::from(SystemTime::now());

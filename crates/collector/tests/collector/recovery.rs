@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use accounting::block::{TableSet, Tables, WriterId};
 use accounting::direction::Direction;
@@ -14,6 +14,7 @@ use collector::Origins;
 use collector::journaled_shard::{JournaledShard, begin, cut};
 use collector::ledgers::CutCounts;
 use collector::status::Status;
+use collector::turn_mutex::TurnMutex;
 use flow::{Counters, Exporter, FlushNumber, Timestamp};
 use journal::disk::Directory;
 use journal::{Journal, Sync};
@@ -32,7 +33,7 @@ pub(crate) struct Run {
     admitted: Admitted,
     pub(crate) journal: Arc<Journal>,
     pub(crate) exporters: Exporters,
-    shards: Vec<Arc<Mutex<JournaledShard>>>,
+    shards: Vec<Arc<TurnMutex<JournaledShard>>>,
     /// What it has found in the journal.
     pub(crate) recovered: Option<Sealed>,
     flush: FlushNumber,

@@ -21,7 +21,7 @@ const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 struct Bench {
     exporter: TcpStream,
     connection: Connection,
-    counting: Arc<Mutex<JournaledShard>>,
+    counting: Arc<TurnMutex<JournaledShard>>,
     admitted: Admitted,
     acceptance: Acceptance,
     buffer: Vec<u8>,
@@ -82,7 +82,7 @@ impl Bench {
     }
 
     fn decoded_and_flows(&self) -> (u64, u64) {
-        let counting = locked(&self.counting);
+        let counting = locked_in_turn(&self.counting);
         let counts = counting.shard.counts();
         assert_eq!(counting.read, counts.datagrams.total());
         (counts.datagrams[DatagramFate::Decoded], counts.flows[FlowFate::Matched])
@@ -199,6 +199,6 @@ fn the_first_message_of_a_router_that_does_not_become_registered_is_unregistered
     bench.connection.undecided_since = Instant::now().checked_sub(DECISION_PATIENCE);
     let end = bench.connection.overdue(&Arc::clone(&bench.counting), NOW).unwrap();
     assert_eq!(end.kind(), "unregistered");
-    let counts = *locked(&bench.counting).shard.counts();
+    let counts = *locked_in_turn(&bench.counting).shard.counts();
     assert_eq!((counts.datagrams[DatagramFate::Unregistered], counts.datagrams.total()), (1, 1));
 }
