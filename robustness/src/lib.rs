@@ -9,6 +9,7 @@
 //! | [`booked_origins`] | what a journal has of the origins of flows |
 //! | [`captures`] | pcap and pcapng files |
 //! | [`dns_answers`] | answers of DNS servers |
+//! | [`export_streams`] | what exporters send in TCP connections |
 //! | [`filters`] | filters of flows |
 //! | [`origins`] | files of AS numbers, AS names and countries |
 //! | [`snmp_answers`] | answers of SNMP agents |
@@ -21,6 +22,7 @@ pub mod bmp_sessions;
 pub mod booked_origins;
 pub mod captures;
 pub mod dns_answers;
+pub mod export_streams;
 pub mod filters;
 pub mod origins;
 pub mod own_files;
@@ -50,6 +52,7 @@ pub const BODIES: &[Body] = &[
     Body { name: "bmp_session", run: bmp_sessions::session, seeds: bmp_sessions::sessions },
     Body { name: "snmp_answer", run: snmp_answers::answer, seeds: snmp_answers::answers },
     Body { name: "dns_answer", run: dns_answers::answer, seeds: dns_answers::answers },
+    Body { name: "export_stream", run: export_streams::stream, seeds: export_streams::streams },
     Body { name: "filter", run: filters::filter, seeds: filters::filters },
     Body { name: "mmdb", run: origins::mmdb, seeds: origins::databases },
     Body { name: "as_ranges", run: origins::ranges, seeds: origins::range_files },

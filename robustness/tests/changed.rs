@@ -71,6 +71,11 @@ fn changed_answers_of_agents_are_read_or_refused() {
 }
 
 #[test]
+fn changed_streams_of_exporters_are_cut_and_decoded_or_refused() {
+    run_changed("export_stream");
+}
+
+#[test]
 fn changed_filters_are_read_or_refused() {
     run_changed("filter");
 }

@@ -10,7 +10,7 @@ use crate::lock::locked;
 /// first. So a thread that always has work would rarely let others have it.
 #[derive(Debug, Default)]
 pub struct TurnMutex<T> {
-    /// Locked by the thread whose turn is next, while it waits for the data.
+    /// Locked by the next thread while it waits for the data.
     next: Mutex<()>,
     data: Mutex<T>,
 }
