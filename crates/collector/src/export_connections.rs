@@ -40,6 +40,7 @@ use self::reader::{Reader, ReaderOrder, wait_for_orders};
 pub(crate) use self::table::{Table, counters, gauge};
 use crate::acceptance::Acceptance;
 use crate::journaled_shard::JournaledShard;
+use crate::listening::lacks_family;
 use crate::pulse::Pulse;
 use crate::start::join;
 use crate::start_error::StartError;
@@ -79,6 +80,11 @@ impl ExportConnectionSettings {
         let tls = self.tls.iter().flat_map(|tls| &tls.listen);
         self.tcp.iter().map(|address| (*address, false)).chain(tls.map(|address| (*address, true)))
     }
+}
+
+/// Whether an IPv4 address is among those that it listens on.
+fn has_ipv4(settings: &ExportConnectionSettings) -> bool {
+    settings.addresses().any(|(address, _)| address.is_ipv4())
 }
 
 /// What the threads work with.
@@ -166,8 +172,14 @@ impl ExportConnections {
                 Some(socket) => socket.set_nonblocking(true).map(|()| socket),
                 None => self.bind(configured),
             };
-            let socket = socket.map_err(|error| StartError::ListenExportConnections { address: configured, error })?;
-            opened.push((Listener { configured, is_tls, socket }, is_passed));
+            match socket {
+                Ok(socket) => opened.push((Listener { configured, is_tls, socket }, is_passed)),
+                // Its IPv4 addresses serve it well.
+                Err(error) if configured.is_ipv6() && lacks_family(&error) && has_ipv4(wanted) => {
+                    tracing::warn!(%error, "this host has no IPv6, not accepting export connections at {configured}");
+                }
+                Err(error) => return Err(StartError::ListenExportConnections { address: configured, error }),
+            }
         }
         let is_first = self.threads.is_none() && !opened.is_empty();
         let threads = is_first.then(|| self.start()).transpose().map_err(StartError::Thread)?;

@@ -106,7 +106,8 @@ fn adopt(settings: &Settings, passed: Vec<UdpSocket>) -> Result<Vec<Bound>, Star
     }
 }
 
-fn lacks_family(error: &io::Error) -> bool {
+/// Whether this host lacks the family of the address.
+pub(crate) fn lacks_family(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported)
         || error.raw_os_error() == Some(libc::EAFNOSUPPORT)
 }

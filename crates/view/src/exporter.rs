@@ -117,7 +117,7 @@ pub struct Unknown {
     /// The relay whose datagrams name it; null if it sends itself.
     #[schema(value_type = Option<String>)]
     pub relay: Option<IpAddr>,
-    /// Its datagrams since it was first noticed; a lower bound.
+    /// Its datagrams since it was first noticed, and its export connections that were refused; a lower bound.
     pub datagrams: u64,
     /// When its last datagram was received, RFC 3339.
     #[serde(serialize_with = "json::text")]
