@@ -1,10 +1,13 @@
-//! Capture files: third-party files and our own.
+//! Capture files: third-party files and our own; IPFIX files.
 
 use std::io::Cursor;
 use std::net::SocketAddr;
 
 use capture::{Capture, Writer};
 use flow::Timestamp;
+use wire::encode::Ipfix;
+use wire::framing::message_length;
+use wire::ipfix::Header;
 
 /// A file for `decode`, `import` or `replay`.
 pub fn capture_file(input: &[u8]) {
@@ -16,9 +19,23 @@ pub fn capture_file(input: &[u8]) {
     }
     assert_eq!(datagrams, capture.statistics().datagrams, "each datagram is counted once");
     assert!(octets <= input.len(), "{octets} octets of payload in {}", input.len());
+    if !capture.has_addresses() {
+        assert_eq!(datagrams, whole_messages(input), "a file is cut as a connection is");
+    }
 }
 
-/// Files of a few datagrams.
+/// How many whole IPFIX messages a stream begins with.
+fn whole_messages(mut stream: &[u8]) -> u64 {
+    let mut messages = 0;
+    while let Ok(Some(length)) = message_length(stream) {
+        let Some(after) = stream.get(length..) else { break };
+        stream = after;
+        messages += 1;
+    }
+    messages
+}
+
+/// Files of a few datagrams, or messages.
 pub fn files() -> Vec<Vec<u8>> {
     // A section header, an Ethernet interface, then the packets of the other file.
     const PCAPNG: [&[u8]; 2] = [
@@ -39,7 +56,8 @@ pub fn files() -> Vec<Vec<u8>> {
         pcapng.extend(block);
         rest = &rest[16 + length..];
     }
-    vec![file.clone(), pcapng]
+    let message = Ipfix::new(Header::default()).set(256, &[7; 40]).finish();
+    vec![file.clone(), pcapng, message.repeat(3)]
 }
 
 /// A segment of the journal, which is a capture file.

@@ -7,7 +7,7 @@
 //! | [`bmp_sessions`] | connections of routers that send their routes |
 //! | [`own_files`] | blocks, announcements of exporters, the state file, names of interfaces, journal segments |
 //! | [`booked_origins`] | what a journal has of the origins of flows |
-//! | [`captures`] | pcap and pcapng files |
+//! | [`captures`] | pcap, pcapng and IPFIX files |
 //! | [`dns_answers`] | answers of DNS servers |
 //! | [`export_streams`] | what exporters send in TCP connections |
 //! | [`filters`] | filters of flows |

@@ -1,7 +1,7 @@
-//! Why a capture file cannot be read, and where. An unreadable packet is not an error: it is counted
+//! Why a file cannot be read, and where. An unreadable packet is not an error: it is counted
 //! (`reader::Statistics`).
 
-use std::io;
+use std::{fmt, io};
 
 /// Why reading of a capture file failed.
 #[derive(Debug, thiserror::Error)]
@@ -18,7 +18,7 @@ pub enum CaptureError {
         source: io::Error,
     },
     /// The file has another format.
-    #[error("not a pcap or pcapng file{0}")]
+    #[error("not a pcap, pcapng or IPFIX file{0}")]
     NotACapture(&'static str),
     /// All of its packets have an unsupported link layer.
     #[error(
@@ -26,23 +26,43 @@ pub enum CaptureError {
          or loopback (0, 108)"
     )]
     LinkLayer(u16),
-    /// The file is damaged; the packets before the damage were read.
-    #[error("damaged at octet {offset}, after packet {packets}: {damage}")]
+    /// The file is damaged; the packets or messages before the damage were read.
+    #[error("damaged at octet {offset}, after {unit} {count}: {damage}")]
     Damaged {
-        /// Octets from the start of the file to the damaged record or block.
+        /// Octets from the start of the file to the damaged record, block or message.
         offset: u64,
-        /// Number of packets before it.
-        packets: u64,
+        /// What the file is a sequence of.
+        unit: Unit,
+        /// How many of them are before it.
+        count: u64,
         /// The kind of damage.
         damage: Damage,
     },
 }
 
-/// The kind of damage of a record or block.
+/// What a file is a sequence of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Packets, in a capture.
+    Packet,
+    /// IPFIX messages, in an IPFIX file.
+    Message,
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Packet => "packet",
+            Self::Message => "message",
+        })
+    }
+}
+
+/// The kind of damage of a record, block or message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Damage {
     /// It extends beyond the end of the file.
-    #[error("the file ends in the middle of a record")]
+    #[error("the file ends in the middle of the next one")]
     CutOff,
     /// A packet claims to be longer than any packet can be.
     #[error("a packet claims {0} octets")]
@@ -59,4 +79,10 @@ pub enum Damage {
     /// A section of a pcapng file describes more interfaces than any machine has.
     #[error("a section describes more than {0} interfaces")]
     TooManyInterfaces(usize),
+    /// An IPFIX file has something that is no IPFIX message.
+    #[error("a message has version {0}, and not 10, which is IPFIX")]
+    Version(u16),
+    /// A message of an IPFIX file claims to be shorter than its header.
+    #[error("a message claims {0} octets, but its header has 16")]
+    MessageLength(u16),
 }

@@ -1,6 +1,7 @@
-//! File formats: from the octets of a file to link-layer frames. Reads forwards only and holds one frame at a time, so it
-//! reads pipes too. Our own code: docs/decisions/0001-own-and-borrowed.md compares it with a library.
+//! File formats: from the octets of a file to link-layer frames, or to the messages of an IPFIX file. Reads forwards only and
+//! holds one of them at a time, so it reads pipes too. Our own code: docs/decisions/0001-own-and-borrowed.md compares it with a library.
 
+mod ipfix;
 mod pcap;
 mod pcapng;
 
@@ -8,7 +9,7 @@ use std::io::{self, BufReader, Read};
 
 use flow::Timestamp;
 
-use crate::error::{CaptureError, Damage};
+use crate::error::{CaptureError, Damage, Unit};
 use crate::link::LinkLayer;
 
 /// No supported link layer has longer frames (libpcap's largest snapshot length).
@@ -63,10 +64,14 @@ impl Octets {
         }
     }
 
-    /// Replaces the contents of the buffer by the next octets. The buffer grows with the data that is present, not with
-    /// the claimed length.
+    /// Replaces the contents of the buffer by the next octets.
     fn fill(&mut self, buffer: &mut Vec<u8>, length: u32) -> Result<(), ReadError> {
         buffer.clear();
+        self.append(buffer, length)
+    }
+
+    /// Appends the next octets to the buffer, which grows with the data that is present, not with the claimed length.
+    fn append(&mut self, buffer: &mut Vec<u8>, length: u32) -> Result<(), ReadError> {
         let read = self.reader.by_ref().take(length.into()).read_to_end(buffer);
         let read = read.map_err(|error| self.failed(error))? as u64;
         self.offset += read;
@@ -95,10 +100,11 @@ impl From<Damage> for ReadError {
 }
 
 impl ReadError {
-    fn at(self, offset: u64, packets: u64) -> CaptureError {
+    /// The error, with the place of what is damaged and the number of packets or messages before it.
+    fn at(self, offset: u64, unit: Unit, count: u64) -> CaptureError {
         match self {
             Self::Io { offset, source } => CaptureError::Io { offset, source },
-            Self::Damage(damage) => CaptureError::Damaged { offset, packets, damage },
+            Self::Damage(damage) => CaptureError::Damaged { offset, unit, count, damage },
         }
     }
 }
@@ -106,7 +112,7 @@ impl ReadError {
 /// What the file records about a frame; its octets are in the caller's buffer.
 pub(crate) struct Frame {
     pub(crate) received: Timestamp,
-    /// `None` when the link layer is not supported.
+    /// `None` when the link layer is not supported, and for messages.
     pub(crate) link: Option<LinkLayer>,
     /// Its length on the wire, which exceeds that of the buffer if the capture truncated it.
     pub(crate) original_length: u32,
@@ -148,39 +154,58 @@ impl ByteOrder {
 enum Format {
     Pcap(pcap::Pcap),
     Pcapng(pcapng::Pcapng),
+    Ipfix(ipfix::Ipfix),
 }
 
-/// A capture file of either format.
+impl Format {
+    const fn unit(&self) -> Unit {
+        match self {
+            Self::Pcap(_) | Self::Pcapng(_) => Unit::Packet,
+            Self::Ipfix(_) => Unit::Message,
+        }
+    }
+}
+
+/// A file of one of the formats.
 pub(crate) struct File {
     octets: Octets,
     format: Format,
-    packets: u64,
+    count: u64,
 }
 
 impl File {
     /// Reads the start of a file and recognises its format.
     pub(crate) fn new(mut octets: Octets) -> Result<Self, CaptureError> {
-        let (magic, read) = octets.read_up_to::<4>().map_err(|error| error.at(0, 0))?;
+        let at_start = |error: ReadError| error.at(0, Unit::Packet, 0);
+        let (magic, read) = octets.read_up_to::<4>().map_err(at_start)?;
         let format = if let Some((order, precision)) = pcap::recognise(magic) {
-            let pcap = pcap::Pcap::start(&mut octets, order, precision).map_err(|error| error.at(0, 0))?;
+            let pcap = pcap::Pcap::start(&mut octets, order, precision).map_err(at_start)?;
             Format::Pcap(pcap.map_err(CaptureError::LinkLayer)?)
         } else if magic == pcapng::SECTION_HEADER.to_be_bytes() {
-            Format::Pcapng(pcapng::Pcapng::start(&mut octets).map_err(|error| error.at(0, 0))?)
+            Format::Pcapng(pcapng::Pcapng::start(&mut octets).map_err(at_start)?)
+        } else if let Some(ipfix) = ipfix::Ipfix::recognise(magic) {
+            Format::Ipfix(ipfix)
         } else {
             return Err(CaptureError::NotACapture(likely_reason(magic, read)));
         };
-        Ok(Self { octets, format, packets: 0 })
+        Ok(Self { octets, format, count: 0 })
     }
 
-    /// The next frame; its octets replace the contents of the buffer. `None` at the end of the file.
+    /// What the file is a sequence of.
+    pub(crate) const fn unit(&self) -> Unit {
+        self.format.unit()
+    }
+
+    /// The next frame, or message; its octets replace the contents of the buffer. `None` at the end of the file.
     pub(crate) fn next_frame(&mut self, buffer: &mut Vec<u8>) -> Result<Option<Frame>, CaptureError> {
         let mut start = self.octets.offset;
         let frame = match &mut self.format {
             Format::Pcap(pcap) => pcap.next_frame(&mut self.octets, buffer),
             Format::Pcapng(pcapng) => pcapng.next_frame(&mut self.octets, buffer, &mut start),
+            Format::Ipfix(ipfix) => ipfix.next_message(&mut self.octets, buffer, &mut start),
         };
-        let frame = frame.map_err(|error| error.at(start, self.packets))?;
-        self.packets += u64::from(frame.is_some());
+        let frame = frame.map_err(|error| error.at(start, self.unit(), self.count))?;
+        self.count += u64::from(frame.is_some());
         Ok(frame)
     }
 }
@@ -190,6 +215,7 @@ fn likely_reason(magic: [u8; 4], read: usize) -> &'static str {
     match magic {
         _ if read == 0 => ": it is empty",
         _ if read < magic.len() => ": it is too short",
+        [0, 10, ..] => ": it begins as an IPFIX file does, but its first message is shorter than a header",
         [0x1f, 0x8b, ..] => ": it is compressed, pass it through gunzip first",
         [0x28, 0xb5, 0x2f, 0xfd] => ": it is compressed, pass it through unzstd first",
         [0xfd, b'7', b'z', b'X'] => ": it is compressed, pass it through unxz first",

@@ -1,9 +1,10 @@
-//! Reads UDP datagrams from capture files and writes them. Payloads are not interpreted: export protocols are `wire`'s.
+//! Reads UDP datagrams from capture files and writes them; reads the messages of IPFIX files, too. Payloads are not interpreted:
+//! export protocols are `wire`'s.
 //!
 //! | file | contents |
 //! | --- | --- |
 //! | [`reader`] | [`Capture`]: from a file to its datagrams, with counts of the other packets |
-//! | `file` | the file formats, `file/pcap.rs` and `file/pcapng.rs`: from octets to frames |
+//! | `file` | the file formats, `file/pcap.rs` and `file/pcapng.rs`: from octets to frames; `file/ipfix.rs`: to messages |
 //! | `link` | link layers: the headers before the IP packet of a frame |
 //! | `packet` | IPv4, IPv6 and UDP headers |
 //! | `reassembly` | bounded reassembly of IP fragments |
@@ -20,6 +21,6 @@ pub mod reader;
 mod reassembly;
 pub mod write;
 
-pub use error::{CaptureError, Damage};
-pub use reader::{Capture, Statistics, UdpDatagram};
+pub use error::{CaptureError, Damage, Unit};
+pub use reader::{Capture, NO_ADDRESS, Statistics, UdpDatagram};
 pub use write::Writer;

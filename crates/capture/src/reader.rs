@@ -1,38 +1,41 @@
 //! From a capture file to its UDP datagrams: frame, link layer, IP, fragments, UDP. Other and unreadable packets are
-//! skipped and counted. Memory is bounded for any file.
+//! skipped and counted. Memory is bounded for any file. The messages of an IPFIX file are datagrams without addresses.
 
-use std::fs;
 use std::io::Read;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::Path;
+use std::{fs, mem};
 
 use etherparse::{IpNumber, ip_number};
 use flow::Timestamp;
 
-use crate::error::CaptureError;
+use crate::error::{CaptureError, Unit};
 use crate::file::{File, Frame, Octets};
 use crate::link::{LinkLayer, Network};
 use crate::packet::{Fragment, IpContent, IpPacket, Udp, Unreadable, may_lead_to_udp, skip_extension_headers};
 use crate::reassembly::{Progress, Reassembly};
 
-/// One UDP datagram of a capture.
+/// One UDP datagram of a capture, or one message of an IPFIX file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UdpDatagram<'a> {
     /// When it, or its last fragment, was captured. [`Timestamp::EPOCH`] for the Simple Packet Blocks of pcapng, which
-    /// have no time.
+    /// have no time. Of a message in an IPFIX file, the export time of its header.
     pub received: Timestamp,
-    /// Its source; never an IPv4-mapped IPv6 address.
+    /// Its source; never an IPv4-mapped IPv6 address. [`NO_ADDRESS`] in an IPFIX file.
     pub source: SocketAddr,
-    /// Its destination; never an IPv4-mapped IPv6 address.
+    /// Its destination; never an IPv4-mapped IPv6 address. [`NO_ADDRESS`] in an IPFIX file.
     pub destination: SocketAddr,
-    /// The UDP payload.
+    /// The UDP payload, or the message.
     pub payload: &'a [u8],
 }
+
+/// The addresses of the messages of an IPFIX file, which has none.
+pub const NO_ADDRESS: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
 
 /// The fates of the packets of a capture. Each packet is in exactly one of the counts, except for the last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Statistics {
-    /// Returned as datagrams; includes fragments that complete one.
+    /// Returned as datagrams; includes fragments that complete one, and the messages of an IPFIX file.
     pub datagrams: u64,
     /// Fragments that did not complete a datagram.
     pub fragments: u64,
@@ -95,7 +98,7 @@ impl Capture {
     /// Reads the header of a capture from any reader, such as standard input. Needs no buffered reader.
     ///
     /// # Errors
-    /// When reading fails or it is not a supported capture.
+    /// When reading fails or it is not a supported file.
     pub fn from_reader(reader: impl Read + Send + 'static) -> Result<Self, CaptureError> {
         Ok(Self {
             file: File::new(Octets::new(reader))?,
@@ -107,7 +110,13 @@ impl Capture {
         })
     }
 
-    /// The next UDP datagram; `None` at the end of the capture.
+    /// Whether its datagrams have addresses: all files but IPFIX files have them.
+    #[must_use]
+    pub const fn has_addresses(&self) -> bool {
+        matches!(self.file.unit(), Unit::Packet)
+    }
+
+    /// The next UDP datagram, or message; `None` at the end of the file.
     ///
     /// # Errors
     /// When the file is damaged or reading fails; later calls return `None`.
@@ -155,6 +164,10 @@ impl Capture {
 
     /// Copies the payload of the frame's datagram to the buffer.
     fn read(&mut self, frame: &Frame) -> Result<Addresses, Skipped> {
+        if !self.has_addresses() {
+            mem::swap(&mut self.frame, &mut self.payload);
+            return Ok(Addresses { source: NO_ADDRESS, destination: NO_ADDRESS });
+        }
         let packet = ip_packet(frame.link, &self.frame)?;
         let (source, destination) = (packet.source, packet.destination);
         match packet.content {

@@ -13,6 +13,7 @@ pub(crate) mod doctor;
 pub(crate) mod generate;
 pub(crate) mod import;
 mod interrupt;
+mod ipfix_files;
 mod own_records;
 pub(crate) mod package_files;
 pub(crate) mod progress;

@@ -172,3 +172,89 @@ fn a_capture_of_other_traffic_is_an_error_that_names_it() {
     let mixed = capture(&folder, "mixed.pcap", &[(53, vec![0x12; 40]), (2055, netflow_v5(1))]);
     assert_eq!(decode(&[], &[&mixed]).status.code(), Some(0));
 }
+
+/// An IPFIX message of a template with this id: an address of this length, octets, packets. Then records of one packet.
+fn ipfix(template: u16, address: (u16, u16), records: u16) -> Vec<u8> {
+    let (element, length) = address;
+    let template_set = [2, 20, template, 3, element, length, 1, 8, 2, 8].map(u16::to_be_bytes).concat();
+    let mut record = vec![7; length.into()];
+    record.extend([100_u64, 1].map(u64::to_be_bytes).concat());
+    let data = record.repeat(records.into());
+    let data_set = [template.to_be_bytes(), (data.len() as u16 + 4).to_be_bytes()].concat();
+    let content = [template_set, data_set, data].concat();
+    let header = [10, content.len() as u16 + 16].map(u16::to_be_bytes).concat();
+    [header, [1_391_317_260_u32, 0, 5].map(u32::to_be_bytes).concat(), content].concat()
+}
+
+#[test]
+fn an_ipfix_file_is_decoded_without_addresses_and_with_templates_of_its_own() {
+    let folder = TempDir::new().unwrap();
+    let [first, second] = ["a.ipfix", "b.ipfix"].map(|name| folder.path().join(name));
+    fs::write(&first, ipfix(256, (8, 4), 2)).unwrap();
+    // The same id for another template, as in another file.
+    fs::write(&second, ipfix(256, (27, 16), 3)).unwrap();
+    let of_port = ["--port", "2055"];
+    let output = decode(&of_port, &[&first, &second]);
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
+    let records = lines(&output);
+    let sources: Vec<_> = records.iter().map(|record| record["flow"]["source"].as_str().unwrap()).collect();
+    let ipv6 = "707:707:707:707:707:707:707:707";
+    assert_eq!(sources, ["7.7.7.7", "7.7.7.7", ipv6, ipv6, ipv6]);
+    for record in &records {
+        assert_eq!((record.get("exporter"), record.get("port")), (None, None));
+        assert_eq!((&record["received"], &record["domain"]), (&"2014-02-02T05:01:00Z".into(), &5.into()));
+    }
+
+    let summary: Value = serde_json::from_slice(&decode(&["--summary"], &[&first, &second]).stdout).unwrap();
+    assert_eq!((&summary["records"]["data"], &summary["sum"]["octets"]), (&5.into(), &500.into()));
+    assert_eq!(summary["exporters"], serde_json::json!({}));
+    let streams: Vec<_> = summary["sequence"].as_object().unwrap().keys().collect();
+    assert_eq!(streams, ["file 1 ipfix domain 5", "file 2 ipfix domain 5"]);
+
+    let piped = Command::new(env!("CARGO_BIN_EXE_netflow"))
+        .args(["decode", "-"])
+        .stdin(File::open(first).unwrap())
+        .output()
+        .unwrap();
+    assert_eq!(lines(&piped).len(), 2);
+}
+
+#[test]
+fn templates_of_an_ipfix_file_apply_in_its_order() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("a.ipfix");
+    // A message of a set that withdraws template 256 (RFC 7011, section 8.1).
+    let withdrawal = [&[0, 10, 0, 24][..], &[0; 11], &[5], &[0, 2, 0, 8, 1, 0, 0, 0]].concat();
+    let (v4, v6) = (ipfix(256, (8, 4), 2), ipfix(256, (27, 16), 3));
+    let sources = |output: &Output| {
+        let is_ipv6 = |record: &Value| record["flow"]["source"].as_str().unwrap().contains(':');
+        lines(output).iter().map(is_ipv6).collect::<Vec<_>>()
+    };
+    fs::write(&path, [&v4[..], &withdrawal, &v6].concat()).unwrap();
+    let output = decode(&[], &[&path]);
+    assert_eq!((sources(&output), output.stderr.as_slice()), (vec![false, false, true, true, true], &b""[..]));
+    // Without the withdrawal it is an error.
+    fs::write(&path, [&v4[..], &v6].concat()).unwrap();
+    let output = decode(&[], &[&path]);
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.starts_with("netflow: malformed parts of datagrams: "), "{message}");
+}
+
+#[test]
+fn an_ipfix_file_is_decoded_up_to_what_is_no_message() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("a.ipfix");
+    let message = ipfix(256, (8, 4), 2);
+    let length = message.len();
+    for (end, problem) in [
+        (&message[..length - 1], "the file ends in the middle of the next one"),
+        (b"\0\x0a\0\x0f", "a message claims 15 octets, but its header has 16"),
+        (b"PK\x03\x04", "a message has version 20555, and not 10, which is IPFIX"),
+    ] {
+        fs::write(&path, [&message, end].concat()).unwrap();
+        let output = decode(&[], &[&path]);
+        assert_eq!((output.status.code(), lines(&output).len()), (Some(4), 2));
+        let expected = format!("netflow: {}: damaged at octet {length}, after message 1: {problem}\n", path.display());
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), expected);
+    }
+}

@@ -26,8 +26,11 @@ pub fn write_json(record: &Record<'_>, out: &mut String) {
     let message = record.message;
     let mut object = Object::open(out);
     object.text("protocol", message.protocol);
-    object.text("exporter", message.exporter.address);
-    object.plain("port", message.exporter.port);
+    // A message of a file comes from no address.
+    if !message.exporter.address.is_unspecified() {
+        object.text("exporter", message.exporter.address);
+        object.plain("port", message.exporter.port);
+    }
     object.plain("domain", message.domain);
     object.plain("sequence", message.sequence);
     object.text("received", message.received);

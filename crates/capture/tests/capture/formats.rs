@@ -1,6 +1,6 @@
 //! The file formats: byte orders, units of time, several interfaces and sections, and what damage is reported as.
 
-use capture::{Capture, CaptureError, Damage};
+use capture::{Capture, CaptureError, Damage, NO_ADDRESS, Statistics};
 
 use crate::building::*;
 
@@ -111,7 +111,7 @@ fn a_file_that_ends_in_the_middle_is_read_up_to_there() {
         let message = error.unwrap().to_string();
         assert_eq!(
             message,
-            format!("damaged at octet {third}, after packet 2: the file ends in the middle of a record")
+            format!("damaged at octet {third}, after packet 2: the file ends in the middle of the next one")
         );
     }
 }
@@ -164,14 +164,59 @@ fn interfaces_without_end_are_refused() {
 #[test]
 fn what_is_no_capture_is_named() {
     let message = |file: &[u8]| read(file.to_vec()).2.unwrap().to_string();
-    assert_eq!(message(b""), "not a pcap or pcapng file: it is empty");
-    assert_eq!(message(b"abc"), "not a pcap or pcapng file: it is too short");
-    assert_eq!(message(b"hello"), "not a pcap or pcapng file");
+    assert_eq!(message(b""), "not a pcap, pcapng or IPFIX file: it is empty");
+    assert_eq!(message(b"abc"), "not a pcap, pcapng or IPFIX file: it is too short");
+    assert_eq!(message(b"hello"), "not a pcap, pcapng or IPFIX file");
     assert_eq!(
         message(&[0x1f, 0x8b, 8, 0]),
-        "not a pcap or pcapng file: it is compressed, pass it through gunzip first"
+        "not a pcap, pcapng or IPFIX file: it is compressed, pass it through gunzip first"
     );
     assert!(message(&pcap(147, &[])).starts_with("link layer type 147 is not supported: use Ethernet (1)"));
     let missing = Capture::open("no/such/file.pcap".as_ref()).err().unwrap();
     assert!(missing.to_string().starts_with("cannot open the file: "), "{missing}");
+}
+
+/// An IPFIX message with this many octets after its header.
+fn ipfix(seconds: u32, content: usize) -> Vec<u8> {
+    let length = u16::try_from(16 + content).unwrap();
+    let header = [&[0, 10][..], &length.to_be_bytes(), &seconds.to_be_bytes(), &[0; 8]].concat();
+    [header, vec![7; content]].concat()
+}
+
+#[test]
+fn an_ipfix_file_has_messages_without_addresses_received_when_they_were_exported() {
+    let longest = usize::from(u16::MAX) - 16;
+    let messages = [ipfix(1_391_317_260, 0), ipfix(1_391_317_261, 3), ipfix(0, longest)];
+    let (datagrams, statistics) = read_all(messages.concat());
+    assert_eq!(statistics, Statistics { datagrams: 3, ..Statistics::default() });
+    assert!(datagrams.iter().zip(messages).all(|(datagram, message)| datagram.payload == message));
+    let times = datagrams.iter().map(|datagram| datagram.nanoseconds).collect::<Vec<_>>();
+    assert_eq!(times, [1_391_317_260 * SECOND, 1_391_317_261 * SECOND, 0]);
+    assert!(datagrams.iter().all(|datagram| datagram.source == NO_ADDRESS && datagram.destination == NO_ADDRESS));
+    for (file, has_addresses) in [(ipfix(1, 0), false), (pcap(RAW, &[]), true)] {
+        assert_eq!(Capture::from_reader(std::io::Cursor::new(file)).unwrap().has_addresses(), has_addresses);
+    }
+}
+
+#[test]
+fn an_ipfix_file_is_read_up_to_what_is_no_message() {
+    let whole = [ipfix(1, 4), ipfix(2, 8)].concat();
+    let at = whole.len() as u64;
+    for (end, expected) in [
+        (&ipfix(3, 4)[..19], "damaged at octet 44, after message 2: the file ends in the middle of the next one"),
+        (&[0], "damaged at octet 44, after message 2: the file ends in the middle of the next one"),
+        (&[0, 10, 0, 15, 0], "damaged at octet 44, after message 2: a message claims 15 octets, but its header has 16"),
+        (
+            &[0, 9, 0, 20, 0],
+            "damaged at octet 44, after message 2: a message has version 9, and not 10, which is IPFIX",
+        ),
+    ] {
+        let (datagrams, _, error) = read([&whole, end].concat());
+        assert_eq!((datagrams.len(), error.unwrap().to_string().as_str()), (2, expected));
+        assert_eq!(damage([&whole, end].concat()).0, at);
+    }
+    // A file that is cut in its first message is one, and damaged.
+    assert_eq!(damage(ipfix(1, 4)[..17].to_vec()), (0, Damage::CutOff));
+    let no_message = read(vec![0, 10, 0, 15, 0]).2.unwrap().to_string();
+    assert!(no_message.starts_with("not a pcap, pcapng or IPFIX file: it begins as"), "{no_message}");
 }

@@ -1,11 +1,11 @@
-//! `netflow decode`: prints the flow records of capture files, decoded as by the collector, as one line of JSON each, or as
+//! `netflow decode`: prints the flow records of captures and IPFIX files, decoded as by the collector, as one line of JSON each, or as
 //! totals. Nothing is stored; senders need not be registered.
 
 mod summary;
 
 use std::collections::HashMap;
 use std::io::{self, IsTerminal, Write};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 use capture::{Capture, CaptureError, Statistics, UdpDatagram};
@@ -14,6 +14,7 @@ use flow::Exporter;
 use summary::Summary;
 use wire::{Datagram, PendingBudget, Session, SessionLimits};
 
+use super::ipfix_files::SentBy;
 use super::own_records::OwnRecords;
 use super::progress::Progress;
 use crate::exit_code::{ExitCode, Failure};
@@ -29,15 +30,18 @@ const EXPORTER_LIMIT: usize = 65_536;
 Examples:
   netflow decode capture.pcap | jq 'select(.flow.destinationPort == 53)'
   netflow decode --port 2055 --summary monday.pcap tuesday.pcap
+  netflow decode --summary flows.ipfix
   tcpdump -i eth0 -w - udp port 2055 | netflow decode -")]
 pub(crate) struct Arguments {
-    /// Capture files, pcap or pcapng, in order of time; - is standard input
+    /// Captures (pcap, pcapng) or IPFIX files, in order of time; - is standard input
     ///
-    /// Templates of one file are valid in the next.
+    /// Templates of one capture are valid in the next; those of an IPFIX file are valid in that file.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 
     /// Decode only datagrams to this UDP port; can be repeated [default: every port]
+    ///
+    /// Messages of IPFIX files have no port, and are all decoded.
     #[arg(long = "port", value_name = "PORT")]
     ports: Vec<u16>,
 
@@ -73,8 +77,8 @@ struct Decoder<'a> {
 impl Decoder<'_> {
     /// Its errors are those of the output.
     fn run(&mut self) -> io::Result<()> {
-        for path in &self.arguments.files {
-            match self.decode_file(path) {
+        for (place, path) in self.arguments.files.iter().enumerate() {
+            match self.decode_file(path, place) {
                 Ok(statistics) => report(path, statistics),
                 Err(FileError::Output(error)) => return Err(error),
                 Err(FileError::Input(error)) => {
@@ -100,9 +104,11 @@ impl Decoder<'_> {
         Ok(())
     }
 
-    fn decode_file(&mut self, path: &Path) -> Result<Statistics, FileError> {
+    fn decode_file(&mut self, path: &Path, place: usize) -> Result<Statistics, FileError> {
         let mut capture =
             if path == Path::new("-") { Capture::from_reader(io::stdin())? } else { Capture::open(path)? };
+        let sent_by = SentBy::of(&capture, Ipv4Addr::UNSPECIFIED.into(), place);
+        let has_ports = capture.has_addresses();
         let ports = &self.arguments.ports;
         // Lines on a terminal are progress enough.
         let is_seen = !self.arguments.summary && io::stdout().is_terminal();
@@ -115,8 +121,8 @@ impl Decoder<'_> {
             if !is_seen {
                 progress.show(|| format!("{read} datagrams of {} read", path.display()));
             }
-            if ports.is_empty() || ports.contains(&datagram.destination.port()) {
-                self.decode(&datagram).map_err(FileError::Output)?;
+            if ports.is_empty() || !has_ports || ports.contains(&datagram.destination.port()) {
+                self.decode(&datagram, sent_by.exporter(&datagram)).map_err(FileError::Output)?;
             }
         }
         progress.clear();
@@ -124,8 +130,7 @@ impl Decoder<'_> {
         Ok(capture.statistics())
     }
 
-    fn decode(&mut self, datagram: &UdpDatagram<'_>) -> io::Result<()> {
-        let exporter = Exporter::udp(datagram.source.ip(), datagram.source.port());
+    fn decode(&mut self, datagram: &UdpDatagram<'_>, exporter: Exporter) -> io::Result<()> {
         let datagram = Datagram { exporter, received: datagram.received, payload: datagram.payload };
         let session = self.sessions.of(exporter.address);
         let (summary, lines) = (&mut self.summary, &mut self.lines);

@@ -48,7 +48,7 @@ const LONGEST_NAP: Duration = Duration::from_millis(50);
 /// The options of `netflow replay`.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    /// Capture files, pcap or pcapng, in this order; - is standard input
+    /// Captures (pcap, pcapng) or IPFIX files, in this order; - is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// The collector; must be given

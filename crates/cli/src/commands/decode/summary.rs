@@ -18,7 +18,7 @@ const PACKET_DELTA_COUNT: ElementId = ElementId { enterprise: 0, id: 2 };
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Summary {
     datagrams: Datagrams,
-    /// Datagrams by exporter address.
+    /// Datagrams by exporter address; without those of IPFIX files, which have none.
     exporters: BTreeMap<IpAddr, u64>,
     templates: Templates,
     records: Records,
@@ -31,7 +31,7 @@ pub(super) struct Summary {
     /// The number of malformed parts of datagrams; `malformed` lists the first ones.
     malformed_total: u64,
     malformed: Vec<Malformed>,
-    /// By exporter address and numbered stream.
+    /// By exporter address, or number of the file, and numbered stream.
     sequence: BTreeMap<String, Sequence>,
 }
 
@@ -121,7 +121,9 @@ impl Summary {
     pub(super) fn add_datagram(&mut self, datagram: &Datagram<'_>, decoded: &Decoded) {
         self.datagrams.total += 1;
         *self.datagrams.by_version.entry(version(datagram.payload)).or_default() += 1;
-        *self.exporters.entry(datagram.exporter.address).or_default() += 1;
+        if !datagram.exporter.address.is_unspecified() {
+            *self.exporters.entry(datagram.exporter.address).or_default() += 1;
+        }
         self.templates.data_announced += u64::from(decoded.templates);
         self.templates.options_announced += u64::from(decoded.options_templates);
         self.templates.withdrawals += u64::from(decoded.withdrawals);
@@ -188,7 +190,11 @@ impl Summary {
             for (name, streams) in streams {
                 for Stream { port, datagrams, first, last, breaks, .. } in &streams {
                     let (datagrams, first, last, breaks) = (*datagrams, *first, *last, *breaks);
-                    let name = if streams.len() > 1 { format!("{name} port {port}") } else { name.clone() };
+                    let name = match streams.len() {
+                        _ if address.is_unspecified() => format!("file {port} {name}"),
+                        1 => name.clone(),
+                        _ => format!("{name} port {port}"),
+                    };
                     self.sequence.insert(name, Sequence { datagrams, first, last, breaks });
                 }
             }
@@ -242,6 +248,8 @@ fn label(element: ElementId, name: &str) -> String {
 fn stream_name(exporter: IpAddr, key: &StreamKey) -> String {
     let domain = key.domain;
     match (key.protocol, key.agent) {
+        // In an IPFIX file, which has no addresses.
+        (Protocol::Ipfix, _) if exporter.is_unspecified() => format!("ipfix domain {domain}"),
         (Protocol::Ipfix, _) => format!("{exporter} ipfix domain {domain}"),
         (Protocol::NetflowV9, _) => format!("{exporter} v9 source {domain}"),
         (Protocol::NetflowV7, _) => format!("{exporter} v7"),
