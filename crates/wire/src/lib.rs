@@ -36,6 +36,7 @@
 //! | [`information_element`], [`value`], [`structured_data`] | the registry, from octets to values, lists inside fields |
 //! | `version`, [`datagram`], `field_specifier`, `sequence_number`, [`record`], [`error`], `decoded`, [`cursor`] | ground: what goes in, what comes out, and the reader that all decoders use |
 //! | `row`, `row_plan` | a record as a row of all columns; a template compiled for that |
+//! | [`row_writer`] | rows as IPFIX messages: the reverse |
 //! | `icmp`, [`json`] | type and code of ICMP; a record as JSON |
 //! | `message_writer` | NetFlow v9 and IPFIX messages that the collector writes |
 //! | [`encode`] | flow records to datagrams, for tests and load |
@@ -80,6 +81,7 @@ pub mod record;
 mod restart;
 mod row;
 mod row_plan;
+pub mod row_writer;
 pub mod sampled_packet;
 mod sampling;
 mod sequence;

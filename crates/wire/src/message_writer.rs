@@ -109,6 +109,11 @@ impl Ipfix {
         Self { header, sets: Vec::new() }
     }
 
+    /// The same with another header.
+    pub(crate) fn with_header(self, header: ipfix::Header) -> Self {
+        Self { header, ..self }
+    }
+
     /// Adds a template, in a set of its own.
     #[must_use]
     pub fn template(mut self, template: &TemplateSpec) -> Self {

@@ -5,6 +5,7 @@
 mod events;
 mod oracle;
 mod random;
+mod written;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
