@@ -3,12 +3,18 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
-use std::io;
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::net::TcpStream;
+use std::os::fd::AsFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::process;
 use std::time::Duration;
+
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
+use udp::PassedSockets;
 
 /// A notification.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +63,33 @@ pub(crate) fn notify(state: &State) {
     }
 }
 
+/// How long it waits for a service manager that does not read what it stores.
+const STORE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Lets the service manager keep connections for the next process. One that does not (`FileDescriptorStoreMax=0`) closes them.
+pub(crate) fn store(connections: &[TcpStream]) {
+    let Some(socket) = socket() else { return };
+    match store_all(&socket, connections) {
+        Ok(()) => tracing::info!("the service manager keeps {} export connections for the next run", connections.len()),
+        Err(error) => tracing::warn!(%error, "the service manager does not keep the export connections"),
+    }
+}
+
+fn store_all(socket: &OsStr, connections: &[TcpStream]) -> io::Result<()> {
+    let manager = UnixDatagram::unbound()?;
+    manager.connect_addr(&address(socket)?)?;
+    manager.set_write_timeout(Some(STORE_PATIENCE))?;
+    let message = format!("FDSTORE=1\nFDNAME={}", PassedSockets::KEPT);
+    for connection in connections {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let descriptors = [connection.as_fd()];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        control.push(SendAncillaryMessage::ScmRights(&descriptors));
+        rustix::net::sendmsg(&manager, &[IoSlice::new(message.as_bytes())], &mut control, SendFlags::empty())?;
+    }
+    Ok(())
+}
+
 /// The longest time between two [`State::Alive`] before the service manager ends this process; `None` when it has no limit.
 pub(crate) fn watchdog() -> Option<Duration> {
     let number = |name| env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
@@ -65,11 +98,14 @@ pub(crate) fn watchdog() -> Option<Duration> {
 }
 
 fn send(socket: &OsStr, message: &str) -> io::Result<()> {
-    let address = match socket.as_bytes() {
-        [b'@', name @ ..] => SocketAddr::from_abstract_name(name)?,
-        path => SocketAddr::from_pathname(OsStr::from_bytes(path))?,
-    };
-    UnixDatagram::unbound()?.send_to_addr(message.as_bytes(), &address).map(drop)
+    UnixDatagram::unbound()?.send_to_addr(message.as_bytes(), &address(socket)?).map(drop)
+}
+
+fn address(socket: &OsStr) -> io::Result<SocketAddr> {
+    match socket.as_bytes() {
+        [b'@', name @ ..] => SocketAddr::from_abstract_name(name),
+        path => SocketAddr::from_pathname(OsStr::from_bytes(path)),
+    }
 }
 
 #[cfg(test)]

@@ -36,6 +36,7 @@ impl Collector {
         let settings = Settings {
             passed: Vec::new(),
             passed_streams: Vec::new(),
+            kept_connections: Vec::new(),
             origins: self.settings.origins.clone(),
             reloadable: wanted,
             ..self.settings
@@ -137,6 +138,7 @@ mod tests {
         let settings = Settings {
             passed: Vec::new(),
             passed_streams: Vec::new(),
+            kept_connections: Vec::new(),
             threads: 1,
             receive_buffer: 1 << 16,
             steering: udp::Steering::default(),

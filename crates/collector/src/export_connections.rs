@@ -24,23 +24,30 @@ mod refusal;
 mod stream;
 mod table;
 
+use std::collections::HashSet;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
+use std::time::SystemTime;
 
+use flow::{Exporter, Timestamp};
 use pipeline::{Admitted, Exporters};
 use rustls::ServerConfig;
 use view::ListeningAddress;
 
 use self::acceptor::{Acceptor, AcceptorOrder, Listener, ReaderThread};
+use self::connection::Connection;
 use self::orders::{Orders, orders};
 use self::reader::{Reader, ReaderOrder, wait_for_orders};
+use self::stream::Stream;
+use self::table::Open;
 pub(crate) use self::table::{Table, counters, gauge};
 use crate::acceptance::Acceptance;
 use crate::journaled_shard::JournaledShard;
 use crate::listening::lacks_family;
+use crate::lock::{locked, locked_in_turn};
 use crate::pulse::Pulse;
 use crate::start::join;
 use crate::start_error::StartError;
@@ -131,6 +138,8 @@ struct Threads {
     acceptor: Orders<AcceptorOrder>,
     readers: Arc<Vec<ReaderThread>>,
     running: Vec<JoinHandle<()>>,
+    /// Connections that are kept for the next run.
+    kept: Arc<Mutex<Vec<TcpStream>>>,
 }
 
 impl ExportConnections {
@@ -196,7 +205,7 @@ impl ExportConnections {
 
     fn start(&self) -> io::Result<Threads> {
         let (acceptor, ordered) = orders()?;
-        let mut threads = Threads { acceptor, readers: Arc::default(), running: Vec::new() };
+        let mut threads = Threads { acceptor, readers: Arc::default(), running: Vec::new(), kept: Arc::default() };
         let Parts { shards, admitted, acceptance, exporters, running } = &self.parts;
         let mut pulses = self.pulses.iter();
         let accepting = pulses.next();
@@ -214,6 +223,7 @@ impl ExportConnections {
                 waiting: wait_for_orders(&ordered)?,
                 ordered,
                 load,
+                kept: Arc::clone(&threads.kept),
                 _running: running.clone(),
             };
             threads.running.push(thread::Builder::new().name(pulse.name().to_owned()).spawn(move || reader.run())?);
@@ -270,31 +280,76 @@ impl ExportConnections {
         self.table.set_listening(shown.collect());
     }
 
-    /// Begins to end the threads.
-    pub(crate) fn begin_stop(&self) {
-        self.threads.iter().for_each(Threads::order_stop);
+    /// Continues connections that an earlier run has left, and whose sender and address remain.
+    pub(crate) fn adopt(&self, kept: Vec<TcpStream>) {
+        for stream in kept {
+            let now = Timestamp::from(SystemTime::now());
+            let Some((exporter, at)) = ends_of(&stream) else { continue };
+            if self.adopt_one(stream, exporter, at, now).is_none() {
+                tracing::warn!("an export connection of {exporter} does not continue: its sender or {at} was removed");
+                if let Some(shard) = self.parts.shards.first() {
+                    let mut shard = locked_in_turn(shard);
+                    shard.end_connection(exporter, now, at);
+                    shard.commit();
+                }
+            }
+        }
     }
 
-    /// Ends the threads, after they have read what had arrived.
+    fn adopt_one(&self, stream: TcpStream, exporter: Exporter, at: SocketAddr, now: Timestamp) -> Option<()> {
+        let place = self.listening.iter().find(|place| !place.is_tls && serves(place.bound, at))?;
+        let threads = self.threads.as_ref()?;
+        let is_registered = self.parts.admitted.load().contains_key(&exporter.address);
+        stream_sockets::prepare(&stream).ok().filter(|()| is_registered)?;
+        let open = self.table.begin(Open::new(exporter, place.bound, now, true)).ok()?;
+        let connection = Connection::continued(Stream::Plain(stream), open, place.configured);
+        ReaderThread::read(&threads.readers, connection);
+        Some(())
+    }
+
+    /// Begins to end the threads. `keep`: connections that the next run can continue are kept for it.
+    pub(crate) fn begin_stop(&self, keep: bool) {
+        self.threads.iter().for_each(|threads| threads.order_stop(keep));
+    }
+
+    /// Waits for the end of the threads, which [`begin_stop`](Self::begin_stop) has begun: they read what had arrived. Returns the
+    /// connections that were kept.
     ///
     /// # Errors
     /// If one has died.
-    pub(crate) fn stop(self) -> Result<(), StopError> {
-        let Some(mut threads) = self.threads else { return Ok(()) };
-        threads.order_stop();
-        std::mem::take(&mut threads.running).into_iter().try_for_each(join)
+    pub(crate) fn stop(self) -> Result<Vec<TcpStream>, StopError> {
+        let Some(mut threads) = self.threads else { return Ok(Vec::new()) };
+        std::mem::take(&mut threads.running).into_iter().try_for_each(join)?;
+        Ok(std::mem::take(&mut *locked(&threads.kept)))
     }
 }
 
 impl Threads {
-    fn order_stop(&self) {
+    fn order_stop(&self, keep: bool) {
         self.acceptor.give(AcceptorOrder::Stop);
-        self.readers.iter().for_each(|reader| reader.orders.give(ReaderOrder::Stop));
+        self.readers.iter().for_each(|reader| reader.orders.give(ReaderOrder::Stop { keep }));
     }
 }
 
 impl Drop for Threads {
     fn drop(&mut self) {
-        self.order_stop();
+        self.order_stop(false);
     }
+}
+
+/// The exporter of a connection, and the address of the collector that it is to.
+fn ends_of(stream: &TcpStream) -> Option<(Exporter, SocketAddr)> {
+    let (from, at) = (stream.peer_addr().ok()?, stream.local_addr().ok()?);
+    Some((Exporter::tcp(from.ip(), from.port()), at))
+}
+
+/// Whether connections to an address are accepted by a socket bound to another one.
+fn serves(bound: SocketAddr, at: SocketAddr) -> bool {
+    let is_any = bound.ip().is_unspecified() && bound.is_ipv4() == at.is_ipv4();
+    bound.port() == at.port() && (bound.ip() == at.ip() || is_any)
+}
+
+/// The exporters of connections that an earlier run has left.
+pub(crate) fn kept_exporters(kept: &[TcpStream]) -> HashSet<Exporter> {
+    kept.iter().filter_map(|stream| Some(ends_of(stream)?.0)).collect()
 }

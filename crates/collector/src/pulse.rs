@@ -97,6 +97,7 @@ mod tests {
         let settings = Settings {
             passed: Vec::new(),
             passed_streams: Vec::new(),
+            kept_connections: Vec::new(),
             threads: 1,
             receive_buffer: 1 << 16,
             steering: udp::Steering::default(),

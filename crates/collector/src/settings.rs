@@ -1,6 +1,6 @@
 //! What a collector is started with, and which of it a reload can change.
 
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ pub struct Settings {
     pub passed: Vec<UdpSocket>,
     /// Those that listen for export connections.
     pub passed_streams: Vec<TcpListener>,
+    /// Export connections that an earlier run has left, between two messages.
+    pub kept_connections: Vec<TcpStream>,
     /// The number of threads that receive and count.
     pub threads: usize,
     /// The distribution of datagrams over threads.

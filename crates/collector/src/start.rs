@@ -1,7 +1,7 @@
 //! Starts the parts of a collector (sockets, threads, flusher, table of senders) and stops them in the order that loses
 //! nothing.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -19,10 +19,10 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle as Task;
 use udp::{Socket, SocketSet};
-use wire::{PendingBudget, SessionLimits};
+use wire::PendingBudget;
 
 use crate::acceptance::Acceptance;
-use crate::export_connections::{ExportConnections, Parts};
+use crate::export_connections::{ExportConnections, Parts, kept_exporters};
 use crate::first_flush::FirstFlush;
 use crate::flusher::Flusher;
 use crate::flusher_thread::{FlusherThread, Tries};
@@ -108,7 +108,7 @@ pub async fn start(
     let registrations = registrations.accepting(Acceptance::notifying(Arc::clone(&changed)));
     let (places, sockets) = listen_per_thread(&mut settings)?;
     let Reloadable { rules, keep, .. } = settings.reloadable;
-    let exporters = restored(store.as_ref(), local.as_ref(), journal.as_ref(), rules.session).await;
+    let exporters = restored(store.as_ref(), local.as_ref(), journal.as_ref(), &settings).await;
     let (stop, taps, superseded) = (Arc::new(AtomicBool::new(false)), Taps::default(), Arc::new(Notify::new()));
     let (is_reachable, spool) = local.map_or((true, None), |local| (local.is_reachable, Some(local.spool)));
     let spool_limit = spool.as_ref().map(Spool::limit);
@@ -200,12 +200,14 @@ async fn restored(
     store: &dyn Store,
     local: Option<&Local>,
     journal: Option<&Arc<Journal>>,
-    limits: SessionLimits,
+    settings: &Settings,
 ) -> Exporters {
+    let limits = settings.reloadable.rules.session;
     let waiting = PendingBudget::default();
     let restored = restore_templates::load(store, local, limits, &waiting).await;
     journal.iter().for_each(|journal| begin_readers(journal, restored.iter()));
-    Exporters::new(limits, waiting).restoring(restored)
+    let kept = kept_exporters(&settings.kept_connections);
+    Exporters::new(limits, waiting).restoring(restored).keeping(kept)
 }
 
 /// Listens for the BMP sessions of routers.
@@ -234,6 +236,7 @@ fn connect(
     let wanted = &settings.reloadable.export_connections;
     let prepared = connections.prepare(wanted, passed)?;
     connections.change(wanted, prepared);
+    connections.adopt(std::mem::take(&mut settings.kept_connections));
     pulses.extend(connections.pulses().iter().cloned());
     Ok(connections)
 }
@@ -436,20 +439,28 @@ impl Collector {
     /// # Errors
     /// If the last flush could not be stored in time, another process has this identity, or a thread died.
     pub async fn stop(self) -> Result<(), StopError> {
+        self.stop_keeping(false).await.map(drop)
+    }
+
+    /// The same. `keep`: export connections without TLS are kept for the next run, and returned.
+    ///
+    /// # Errors
+    /// See [`stop`](Self::stop).
+    pub async fn stop_keeping(self, keep: bool) -> Result<Vec<TcpStream>, StopError> {
         let Self { stop, receivers, ticks, flusher, readers, tasks, taps, view, .. } = self;
         let Self { monitoring, export_connections, forwarders, .. } = self;
         taps.close();
         tasks.iter().for_each(Task::abort);
         stop.store(true, Ordering::Relaxed);
         monitoring.begin_stop();
-        export_connections.begin_stop();
+        export_connections.begin_stop(keep);
         tokio::task::spawn_blocking(move || {
             view.store_interfaces();
             for thread in receivers.into_iter().chain(ticks) {
                 thread.thread().unpark();
                 join(thread)?;
             }
-            export_connections.stop()?;
+            let kept = export_connections.stop()?;
             // Beside the last flush.
             forwarders.begin_stop();
             let stored = join(flusher)?;
@@ -457,7 +468,8 @@ impl Collector {
             readers.stop()?;
             monitoring.stop()?;
             forwarders.stop()?;
-            Ok(stored?)
+            stored?;
+            Ok(kept)
         })
         .await?
     }

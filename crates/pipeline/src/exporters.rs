@@ -10,7 +10,7 @@
 
 mod interfaces;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -46,6 +46,8 @@ pub struct Exporters {
     unknown: Arc<UnknownSenders>,
     /// Removed since the last report.
     removed: Arc<Mutex<Removed>>,
+    /// Connections of an earlier run that continue.
+    kept: Arc<HashSet<flow::Exporter>>,
 }
 
 /// Exporters that were removed since the last report.
@@ -138,6 +140,7 @@ impl Exporters {
             known: Arc::default(),
             unknown: Arc::default(),
             removed: Arc::default(),
+            kept: Arc::default(),
         }
     }
 
@@ -252,14 +255,21 @@ impl Exporters {
         }
     }
 
-    /// Ends all connections, and returns them: those of an earlier run are gone.
+    /// Lets these connections of an earlier run continue.
+    #[must_use]
+    pub fn keeping(self, kept: HashSet<flow::Exporter>) -> Self {
+        Self { kept: Arc::new(kept), ..self }
+    }
+
+    /// Ends all connections, and returns them: those of an earlier run are gone, except those that continue.
     #[must_use]
     pub fn end_connections(&self) -> Vec<flow::Exporter> {
         let mut ended = Vec::new();
         for (address, exporter) in self.sorted() {
             let session = &mut locked(&exporter.state).session;
             let ports: Vec<_> = session.connection_ports().collect();
-            for port in ports {
+            let is_kept = |port: &u16| self.kept.contains(&flow::Exporter::tcp(address, *port));
+            for port in ports.into_iter().filter(|port| !is_kept(port)) {
                 session.end_connection(port);
                 ended.push(flow::Exporter::tcp(address, port));
             }

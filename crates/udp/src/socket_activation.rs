@@ -1,8 +1,10 @@
 //! Sockets that the service manager opened and keeps open (sd_listen_fds(3)): datagrams that arrive while no collector
 //! runs wait in them for the next one.
 
+use std::env;
 use std::io;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::OwnedFd;
 
 use listenfd::ListenFd;
 use socket2::SockRef;
@@ -14,16 +16,23 @@ pub struct PassedSockets {
     pub datagrams: Vec<UdpSocket>,
     /// Listening TCP sockets.
     pub streams: Vec<TcpListener>,
+    /// Connections that an earlier process has given to the service manager under the name [`Self::KEPT`].
+    pub kept: Vec<TcpStream>,
 }
 
 impl PassedSockets {
+    /// The name of connections that the service manager keeps for the next process (FDNAME of sd_notify(3)).
+    pub const KEPT: &str = "export-connection";
+
     /// Takes the sockets that were passed to this process: none when it was started without, and none on the second call.
     /// Child processes do not inherit them. Call it before any thread starts, because it removes `LISTEN_FDS` and
     /// `LISTEN_PID` from the environment.
     ///
     /// # Errors
-    /// When a descriptor is neither a bound UDP socket nor a listening TCP socket.
+    /// When a descriptor is neither a bound UDP socket nor a listening TCP socket, nor a connection that was kept.
     pub fn take() -> io::Result<Self> {
+        let names = env::var("LISTEN_FDNAMES").unwrap_or_default();
+        let names: Vec<&str> = names.split(':').collect();
         let mut descriptors = ListenFd::from_env();
         let mut passed = Self::default();
         for index in 0..descriptors.len() {
@@ -35,10 +44,11 @@ impl PassedSockets {
                 passed.datagrams.extend(socket);
             } else if let Some(socket) = descriptors.take_tcp_listener(index).map_err(refused)? {
                 // `listenfd` accepts a connected socket as well.
-                if !SockRef::from(&socket).is_listener()? {
-                    return Err(refused(io::ErrorKind::InvalidInput.into()));
+                match (SockRef::from(&socket).is_listener()?, names.get(index)) {
+                    (true, _) => passed.streams.push(socket),
+                    (false, Some(&Self::KEPT)) => passed.kept.push(TcpStream::from(OwnedFd::from(socket))),
+                    (false, _) => return Err(refused(io::ErrorKind::InvalidInput.into())),
                 }
-                passed.streams.push(socket);
             }
         }
         Ok(passed)
@@ -67,7 +77,7 @@ mod tests {
     fn sockets_are_found_by_their_address() {
         let (udp, tcp) = (UdpSocket::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
         let (receiving, serving) = (udp.local_addr().unwrap(), tcp.local_addr().unwrap());
-        let mut passed = PassedSockets { datagrams: vec![udp], streams: vec![tcp] };
+        let mut passed = PassedSockets { datagrams: vec![udp], streams: vec![tcp], ..PassedSockets::default() };
         assert!(passed.take_datagrams("127.0.0.2:1".parse().unwrap()).is_empty());
         assert_eq!(passed.take_datagrams(receiving).len(), 1);
         assert!(passed.take_stream(receiving).is_none());

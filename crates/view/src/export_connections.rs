@@ -100,7 +100,7 @@ pub struct EndedExportConnection {
     pub at: Timestamp,
     /// `closed` by the exporter; `closed_inside_message`, the same before a message was whole; `malformed`, a length or version
     /// that cannot be; `incomplete`, a message that was not whole in time; `lost`, the connection; `unregistered`, the sender;
-    /// `not_listening`, the address; `stopped`, the collector.
+    /// `not_listening`, the address; `stopped`, the collector; `kept` for the next run of the collector.
     pub kind: &'static str,
     /// Why, in words.
     pub reason: String,

@@ -150,7 +150,7 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
     let served = run_until_stopped(&mut running, &mut signals, &mut server).await;
     flow_archive.iter().for_each(FlowArchive::close);
     let status = running.collector.status();
-    let stored = running.collector.stop().await;
+    let stored = running.collector.stop_keeping(served.is_ok() && service_manager::is_there()).await;
     heartbeat.abort();
     free_memory.abort();
     tracing::info!("{}", status.counts());
@@ -158,7 +158,10 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
     if served.is_ok() {
         server_result(server.await).unwrap_or_else(|error| tracing::warn!("{error:#}"));
     }
-    stored.map_err(stop_failure)?;
+    let kept = stored.map_err(stop_failure)?;
+    if !kept.is_empty() {
+        service_manager::store(&kept);
+    }
     served.or_exit(ExitCode::Failure)
 }
 
@@ -250,7 +253,7 @@ fn with_passed(settings: Settings, mut passed: PassedSockets) -> Result<Settings
     let passed_streams = exporting.filter_map(|(address, _)| passed.take_stream(address)).collect();
     match passed.streams.first() {
         Some(extra) => Err(Failure::new(ExitCode::Listen, not_configured(extra))),
-        None => Ok(Settings { passed: passed.datagrams, passed_streams, ..settings }),
+        None => Ok(Settings { passed: passed.datagrams, passed_streams, kept_connections: passed.kept, ..settings }),
     }
 }
 

@@ -34,6 +34,7 @@ impl Config {
         Settings {
             passed: Vec::new(),
             passed_streams: Vec::new(),
+            kept_connections: Vec::new(),
             threads: self.threads(),
             steering: self.server.steering,
             receive_buffer: self.server.receive_buffer,

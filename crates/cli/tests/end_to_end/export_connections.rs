@@ -1,13 +1,17 @@
-//! Export connections of the real program: what it has taken is counted exactly once although it is killed, routers that register
-//! themselves, and passed sockets.
+//! Export connections of the real program: what it has taken is counted exactly once although it is killed; routers that register
+//! themselves; passed sockets, and connections that the service manager keeps.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, IoSliceMut, Read, Write};
+use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, SystemTime};
 
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 use testing::Random;
@@ -188,6 +192,74 @@ fn connections_that_begin_while_no_collector_runs_wait_in_a_passed_socket() {
     let collector = started(directory);
     assert!(collector.startup_log().contains("on a socket from systemd"), "{}", collector.startup_log());
     collector.wait_until("counted", || counted(&collector, SENDER) == [7 * FLOWS_A_MESSAGE, FLOWS_A_MESSAGE]);
+    collector.terminate();
+}
+
+/// Reads what is sent to a service manager. Returns the descriptors that it is to keep, and `None` at the message `END`.
+fn stored(manager: UnixDatagram) -> Receiver<Option<OwnedFd>> {
+    let (found, stored) = channel();
+    std::thread::spawn(move || {
+        loop {
+            let mut text = [0; 4096];
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+            let mut control = RecvAncillaryBuffer::new(&mut space);
+            let received = recvmsg(&manager, &mut [IoSliceMut::new(&mut text)], &mut control, RecvFlags::CMSG_CLOEXEC);
+            let message = String::from_utf8_lossy(&text[..received.unwrap().bytes]).into_owned();
+            if message == "END" {
+                return drop(found.send(None));
+            }
+            for of in control.drain() {
+                let RecvAncillaryMessage::ScmRights(descriptors) = of else { continue };
+                assert_eq!(message, "FDSTORE=1\nFDNAME=export-connection");
+                descriptors.for_each(|descriptor| drop(found.send(Some(descriptor))));
+            }
+        }
+    });
+    stored
+}
+
+#[test]
+fn a_connection_continues_after_a_restart_if_the_service_manager_keeps_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let manager = stored(UnixDatagram::bind(&path).unwrap());
+    let tcp = free_tcp();
+    let settings = [("NETFLOW__NETFLOW__TCP__LISTEN", &*tcp.to_string()), ("NOTIFY_SOCKET", path.to_str().unwrap())];
+    let collector = Collector::start_with(&settings);
+    register(&collector);
+    let mut connection = connect(SENDER, tcp);
+    let message = numbered(2);
+    let (first, second) = message.split_at(message.len() / 2);
+    connection.write_all(&[announcement(), numbered(1), first.to_vec()].concat()).unwrap();
+    collector.wait_until("taken", || taken(&collector) == 2);
+    // The rest of the message arrives while it stops; what follows is for the next run.
+    collector.signal("TERM");
+    connection.write_all(second).unwrap();
+    let (directory, status, log) = collector.ended();
+    assert!(status.success(), "{log}");
+    UnixDatagram::unbound().unwrap().send_to(b"END", &path).unwrap();
+    let descriptors: Vec<OwnedFd> = manager.iter().map_while(|descriptor| descriptor).collect();
+    assert_eq!(descriptors.len(), 1, "{log}");
+    let _manager = stored({
+        std::fs::remove_file(&path).unwrap();
+        UnixDatagram::bind(&path).unwrap()
+    });
+    connection.write_all(&numbered(3)).unwrap();
+
+    let mut command = Command::new("sh");
+    let script = "LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\" \"$@\" 3<&0 </dev/null >/dev/null";
+    command.args(["-c", script, env!("CARGO_BIN_EXE_netflow")]).envs(settings);
+    command.env("NETFLOW__NETFLOW__LISTEN", "127.0.0.1:0").env("NETFLOW__HTTP__LISTEN", "127.0.0.1:0");
+    command.env("LISTEN_FDNAMES", "export-connection").stdin(descriptors.into_iter().next().unwrap());
+    let collector = Collector::start_in_as_is(directory, &mut command);
+    // The template that was announced to the first run still applies.
+    connection.write_all(&numbered(4)).unwrap();
+    let all = [1 + 2 + 3 + 4, 4].map(|count| count * FLOWS_A_MESSAGE);
+    collector.wait_until("counted", || counted(&collector, SENDER) == all);
+    drop((command, connection));
+    let ended = || collector.rest("GET", &format!("/exporters/{SENDER}"), "")["endedExportConnection"].clone();
+    collector.wait_until("ended", || ended()["kind"] == "closed");
+    assert_eq!(ended()["messages"], 2);
     collector.terminate();
 }
 

@@ -67,6 +67,16 @@ pub(super) struct ReaderThread {
     pub(super) load: Arc<AtomicUsize>,
 }
 
+impl ReaderThread {
+    /// Gives a connection to the thread with the fewest.
+    pub(super) fn read(readers: &[Self], connection: Connection) {
+        if let Some(reader) = readers.iter().min_by_key(|reader| reader.load.load(Ordering::Relaxed)) {
+            reader.load.fetch_add(1, Ordering::Relaxed);
+            reader.orders.give(ReaderOrder::Take(Box::new(connection)));
+        }
+    }
+}
+
 /// The thread.
 pub(super) struct Acceptor {
     pub(super) admitted: Admitted,
@@ -228,11 +238,7 @@ impl Accepting {
         // Of one that has been closed meanwhile, the thread that reads it notices.
         let _ = stream_sockets::prepare(&stream);
         let connection = Connection::new(Stream::Plain(stream), open, configured);
-        let least = self.acceptor.readers.iter().min_by_key(|reader| reader.load.load(Ordering::Relaxed));
-        if let Some(reader) = least {
-            reader.load.fetch_add(1, Ordering::Relaxed);
-            reader.orders.give(ReaderOrder::Take(Box::new(connection)));
-        }
+        ReaderThread::read(&self.acceptor.readers, connection);
     }
 
     /// Whether a sender is registered, or only may register itself.

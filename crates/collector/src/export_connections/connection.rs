@@ -21,6 +21,9 @@ use crate::turn_mutex::TurnMutex;
 /// The longest message that IPFIX can have.
 pub(super) const LONGEST_MESSAGE: usize = u16::MAX as usize;
 
+/// The octets by which the length of a message is known.
+const RECOGNISED_BY: usize = 4;
+
 /// A shard is locked for about this many octets of messages at a time: others want it too.
 const LOCKED_OCTETS: usize = 64 << 10;
 
@@ -43,6 +46,8 @@ pub(super) struct Connection {
     /// The receive time of the last message: each has its own.
     last: Timestamp,
     messages: u64,
+    /// Whether a shard knows it.
+    is_known: bool,
 }
 
 /// A message, and what follows it.
@@ -66,6 +71,8 @@ pub(super) struct Reading<'r> {
     pub(super) counting: &'r TurnMutex<JournaledShard>,
     pub(super) acceptance: &'r Acceptance,
     pub(super) now: Timestamp,
+    /// Whether nothing beyond the message that is not whole is to be read.
+    pub(super) is_last: bool,
 }
 
 impl Connection {
@@ -79,7 +86,26 @@ impl Connection {
             undecided_since: None,
             last: Timestamp::EPOCH,
             messages: 0,
+            is_known: false,
         }
+    }
+
+    /// One of which an earlier run has taken messages.
+    pub(super) fn continued(stream: Stream, open: Arc<Open>, accepted_at: SocketAddr) -> Self {
+        let mut connection = Self::new(stream, open, accepted_at);
+        connection.is_known = true;
+        connection
+    }
+
+    /// Whether nothing is read of it that was not taken.
+    pub(super) const fn is_between_messages(&self) -> bool {
+        self.partial.is_empty()
+    }
+
+    /// What is certainly missing of the message that is not whole.
+    fn missing(&self) -> usize {
+        let length = message_length(&self.partial).ok().flatten().unwrap_or(RECOGNISED_BY);
+        length.saturating_sub(self.partial.len())
     }
 
     pub(super) fn exporter(&self) -> Exporter {
@@ -100,7 +126,11 @@ impl Connection {
         let Some((before, room)) = reading.buffer.split_at_mut_checked(begin) else { return Outcome::Read(0) };
         before.copy_from_slice(&self.partial);
         // Before its sender is registered, all that was read is kept: no more than a message.
-        let most = if self.is_registered() { room.len() } else { LONGEST_MESSAGE.saturating_sub(begin) };
+        let most = match () {
+            () if reading.is_last => self.missing(),
+            () if self.is_registered() => room.len(),
+            () => LONGEST_MESSAGE.saturating_sub(begin),
+        };
         let Some(room) = room.get_mut(..most) else { return Outcome::Read(0) };
         let count = match self.stream.read(room) {
             Ok(0) if begin == 0 => return Outcome::Ended(End::Closed),
@@ -176,7 +206,7 @@ impl Connection {
 
     /// Notes its end in the shard, if it has taken messages.
     pub(super) fn end(&mut self, counting: &TurnMutex<JournaledShard>, now: Timestamp) {
-        if self.messages > 0 {
+        if self.is_known {
             let received = self.receive_time(now);
             let mut counting = locked_in_turn(counting);
             counting.end_connection(self.exporter(), received, self.open.listening);
@@ -248,6 +278,7 @@ impl Connection {
         }
         if messages > 0 {
             self.messages += messages;
+            self.is_known = true;
             self.open.count(messages, (octets.len() - rest.len()) as u64, self.last);
         }
         (rest, problem)

@@ -43,6 +43,9 @@ pub(super) enum End {
     /// The address is no longer listened on.
     #[error("the collector no longer listens on its address")]
     NotListening,
+    /// The collector stops, and the service manager keeps the connection for the next run.
+    #[error("it continues in the next run of the collector")]
+    Kept,
     /// The collector stops.
     #[error("the collector stops")]
     Stopped,
@@ -50,7 +53,7 @@ pub(super) enum End {
 
 impl End {
     /// All that [`kind`](Self::kind) returns.
-    pub(super) const KINDS: [&'static str; 8] = [
+    pub(super) const KINDS: [&'static str; 9] = [
         "closed",
         "closed_inside_message",
         "malformed",
@@ -58,6 +61,7 @@ impl End {
         "lost",
         "unregistered",
         "not_listening",
+        "kept",
         "stopped",
     ];
 
@@ -71,6 +75,7 @@ impl End {
             Self::Lost(_) => "lost",
             Self::Unregistered => "unregistered",
             Self::NotListening => "not_listening",
+            Self::Kept => "kept",
             Self::Stopped => "stopped",
         }
     }

@@ -5,11 +5,11 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, TryRecvError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -24,7 +24,7 @@ use super::orders::Ordered;
 use super::table::Table;
 use crate::acceptance::Acceptance;
 use crate::journaled_shard::JournaledShard;
-use crate::lock::locked_in_turn;
+use crate::lock::{locked, locked_in_turn};
 use crate::pulse::Pulse;
 use crate::turn_mutex::TurnMutex;
 
@@ -54,8 +54,8 @@ pub(super) enum ReaderOrder {
     Take(Box<Connection>),
     /// Read what has arrived of the connections accepted there, and end them.
     Close(SocketAddr),
-    /// The same of all, and end.
-    Stop,
+    /// The same of all, and end. `keep`: those that the next run can continue are kept for it.
+    Stop { keep: bool },
 }
 
 /// One thread.
@@ -70,6 +70,8 @@ pub(super) struct Reader {
     pub(super) load: Arc<AtomicUsize>,
     /// Where it waits for orders and connections: see [`wait_for_orders`].
     pub(super) waiting: OwnedFd,
+    /// Those that are kept for the next run.
+    pub(super) kept: Arc<Mutex<Vec<TcpStream>>>,
     /// Dropped when the thread ends.
     pub(super) _running: Sender<()>,
 }
@@ -89,14 +91,22 @@ struct Connections {
     /// The registered senders that they were last compared with; `None` if there are others since.
     compared: Option<Arc<Snapshot>>,
     buffer: Vec<u8>,
+    /// Whether it stops, and keeps connections for the next run.
+    is_keeping: bool,
 }
 
 impl Reader {
     /// Reads until it is to stop.
     pub(super) fn run(self) {
         let buffer = vec![0; LONGEST_MESSAGE + READ_OCTETS];
-        let mut connections =
-            Connections { reader: self, open: HashMap::new(), last_number: ORDERS, compared: None, buffer };
+        let mut connections = Connections {
+            reader: self,
+            open: HashMap::new(),
+            last_number: ORDERS,
+            compared: None,
+            buffer,
+            is_keeping: false,
+        };
         connections.run();
         connections.end_all(|_| true, || End::Stopped);
         let Self { counting, pulse, .. } = connections.reader;
@@ -121,7 +131,7 @@ impl Connections {
                             return;
                         }
                     }
-                    number => most = most.max(self.read(number)),
+                    number => most = most.max(self.read(number, false)),
                 }
             }
             self.follow_registrations();
@@ -158,7 +168,11 @@ impl Connections {
                     self.end_all(|connection| connection.accepted_at == address, || End::NotListening);
                 }
                 Err(TryRecvError::Empty) => return false,
-                Ok(ReaderOrder::Stop) | Err(TryRecvError::Disconnected) => return true,
+                Ok(ReaderOrder::Stop { keep }) => {
+                    self.is_keeping = keep;
+                    return true;
+                }
+                Err(TryRecvError::Disconnected) => return true,
             }
         }
     }
@@ -179,12 +193,12 @@ impl Connections {
         Ok(epoll::add(&self.reader.waiting, &connection.stream, data, epoll::EventFlags::IN)?)
     }
 
-    /// Reads a connection once. Returns how many octets it had.
-    fn read(&mut self, number: u64) -> usize {
+    /// Reads a connection once; `is_last`: not beyond the message that is not whole. Returns how many octets it had.
+    fn read(&mut self, number: u64, is_last: bool) -> usize {
         let now = Timestamp::from(SystemTime::now());
         let Some(connection) = self.open.get_mut(&number) else { return 0 };
         let Reader { counting, acceptance, waiting, .. } = &self.reader;
-        match connection.read(&mut Reading { buffer: &mut self.buffer, counting, acceptance, now }) {
+        match connection.read(&mut Reading { buffer: &mut self.buffer, counting, acceptance, now, is_last }) {
             Outcome::Read(count) => count,
             Outcome::Undecided => {
                 // What arrives meanwhile waits in the kernel.
@@ -249,12 +263,45 @@ impl Connections {
         while !unread.is_empty() && Instant::now() < deadline {
             unread.retain(|number| {
                 let is_read = self.open.get(number).is_some_and(|connection| !connection.is_undecided());
-                is_read && self.read(*number) > 0
+                is_read && self.read(*number, false) > 0
             });
+        }
+        if self.is_keeping {
+            self.keep(&ending);
         }
         let now = Timestamp::from(SystemTime::now());
         for number in ending {
             self.end(number, &end(), now);
+        }
+    }
+
+    /// Keeps these connections for the next run, those that are between two messages within [`LAST_READ`]: what follows waits in the
+    /// kernel.
+    fn keep(&mut self, numbers: &[u64]) {
+        let deadline = Instant::now() + LAST_READ;
+        let is_inside = |open: &HashMap<u64, Connection>, number: &u64| {
+            open.get(number).is_some_and(|connection| connection.is_registered() && !connection.is_between_messages())
+        };
+        let mut inside: Vec<u64> = numbers.iter().copied().filter(|number| is_inside(&self.open, number)).collect();
+        while !inside.is_empty() && Instant::now() < deadline {
+            let read: usize = inside.iter().map(|number| self.read(*number, true)).sum();
+            inside.retain(|number| is_inside(&self.open, number));
+            if read == 0 && !inside.is_empty() {
+                thread::sleep(LONGEST_PAUSE);
+            }
+        }
+        let is_kept = |connection: &mut Connection| {
+            connection.is_registered() && connection.is_between_messages() && connection.stream.is_plain()
+        };
+        for (_, connection) in
+            self.open.extract_if(|number, connection| numbers.contains(number) && is_kept(connection))
+        {
+            self.reader.load.fetch_sub(1, Ordering::Relaxed);
+            let (open, stream) = (connection.open, connection.stream.into_plain());
+            if let Some(stream) = stream {
+                self.reader.table.end(&open, &End::Kept, SystemTime::now().into());
+                locked(&self.reader.kept).push(stream);
+            }
         }
     }
 

@@ -20,6 +20,20 @@ impl Stream {
     }
 }
 
+impl Stream {
+    /// Whether another process can continue it: the keys of TLS are in this one.
+    pub(super) const fn is_plain(&self) -> bool {
+        matches!(self, Self::Plain(_))
+    }
+
+    /// The connection itself, if it is plain.
+    pub(super) fn into_plain(self) -> Option<TcpStream> {
+        match self {
+            Self::Plain(stream) => Some(stream),
+        }
+    }
+}
+
 impl AsFd for Stream {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {

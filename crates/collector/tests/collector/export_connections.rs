@@ -343,3 +343,24 @@ async fn a_connection_from_the_port_of_another_open_one_is_refused() {
     bench.until_count("same_port", 1).await;
     bench.collector.stop().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_were_kept_end_if_their_sender_was_removed() {
+    let bench = Bench::connected(&[SENDER]).await;
+    let at = bench.listening_at(0);
+    let mut connection = bench.connect();
+    connection.write_all(&[announcement(&template()), flow()].concat()).unwrap();
+    bench.until(|counts| decoded(counts) == 2).await;
+    let view = bench.collector.view();
+    let kept = bench.collector.stop_keeping(true).await.unwrap();
+    assert_eq!(kept.len(), 1);
+    let end = view.exporter(SENDER).unwrap().exporter.ended_export_connection.unwrap();
+    assert_eq!((end.kind, end.connection.messages), ("kept", 2));
+    connection.write_all(&flow()).unwrap();
+
+    let settings = Settings { kept_connections: kept, ..listening_at(&[&at.to_string()]) };
+    let bench = Bench::start_with(settings, &[]).await;
+    assert!(is_closed(&mut connection));
+    assert_eq!(bench.export_connections().counts.accepted, 0);
+    bench.collector.stop().await.unwrap();
+}

@@ -84,6 +84,7 @@ fn settings(listen: &[&str]) -> Settings {
     Settings {
         passed: Vec::new(),
         passed_streams: Vec::new(),
+        kept_connections: Vec::new(),
         threads: 2,
         steering: udp::Steering::default(),
         receive_buffer: 1 << 20,

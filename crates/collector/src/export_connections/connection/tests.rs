@@ -70,7 +70,7 @@ impl Bench {
         let mut left = octets.len();
         loop {
             let Self { buffer, counting, acceptance, connection, .. } = self;
-            match connection.read(&mut Reading { buffer, counting, acceptance, now: NOW }) {
+            match connection.read(&mut Reading { buffer, counting, acceptance, now: NOW, is_last: false }) {
                 Outcome::Read(count) => left -= count,
                 other => return other,
             }
