@@ -69,7 +69,7 @@ fn is_closed(mut stream: &TcpStream) -> bool {
     match stream.read(&mut [0; 16]) {
         Ok(count) => count == 0,
         // What it had not read was thrown away.
-        Err(error) => error.kind() == ErrorKind::ConnectionReset,
+        Err(error) => error.kind() != ErrorKind::WouldBlock,
     }
 }
 
