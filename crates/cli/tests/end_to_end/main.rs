@@ -47,6 +47,7 @@ mod generated;
 mod groups;
 mod imports;
 mod interfaces;
+mod ipfix_files;
 mod journal;
 mod kafka;
 mod killed_together;

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use accounting::zone::Zone;
 use anyhow::{Context, anyhow};
@@ -16,9 +16,10 @@ use clap::{Args, ValueEnum};
 use columns::{Columns, Id, Row, Value};
 use flow::Timestamp;
 use questions::{RowsQuestion, Words};
+use wire::row_writer::{RowCounters, RowWriter};
 
 use super::Folder;
-use crate::commands::ask::flows::scan;
+use crate::commands::ask::flows::{ipfix, refuse_terminal, scan};
 use crate::commands::progress::Progress;
 use crate::config::Config;
 use crate::exit_code::{ExitCode, Failure, OrExit};
@@ -28,12 +29,14 @@ use crate::table::{grouped, printable};
 /// The options of `netflow archive export`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Counters are as the exporter sent them: multiply bytes and packets by rate to estimate the traffic. Flows that are in no file
-yet are not among them. `netflow flows` asks a running collector.
+Counters are as the exporter sent them: multiply bytes and packets by rate to estimate the traffic; in an IPFIX file, each flow of a
+sampling router has its rate as samplingInterval. Flows that are in no file yet are not among them. `netflow flows` asks a running
+collector.
 
 Examples:
   netflow archive export --from 2026-11-28 --to 2026-11-29 -o parquet -w day.parquet
   netflow archive export --columns received,srcip,dstip,bytes,rate dst port 53 | head
+  netflow archive export --from yesterday --to today -o ipfix -w day.ipfix 'exporter 192.0.2.1'
   netflow archive export --folder /backup/flows -o json 'net 192.0.2.0/24' | jq .srcip")]
 pub(crate) struct Arguments {
     /// Received at or after this time, such as 2026-11-23T05:01Z, 2026-11-23, 14:00, yesterday or -2h [default: all]
@@ -64,7 +67,7 @@ pub(crate) struct Arguments {
 }
 
 /// The format of an export.
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// Comma-separated values, with a heading
     Csv,
@@ -72,6 +75,8 @@ enum Format {
     Json,
     /// Parquet, with addresses as in the archive
     Parquet,
+    /// An IPFIX file (RFC 5655)
+    Ipfix,
 }
 
 /// Writes all flows.
@@ -79,15 +84,24 @@ pub(super) fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode, Fa
     let question = question(arguments).or_exit(ExitCode::Refused)?;
     let folder = arguments.folder.path(config)?;
     let format = if arguments.json { Format::Json } else { arguments.output };
+    if format == Format::Ipfix && arguments.columns != "all" {
+        ipfix::check(question.columns.iter().copied()).or_exit(ExitCode::Refused)?;
+    }
+    let export = Export { folder: &folder, question: &question, format, clock_limit: config.rules().clock_limit };
     let path = &arguments.write;
     if path.as_os_str() == "-" {
-        let (written, read) = write(&folder, &question, format, Output::new())?;
+        match format {
+            Format::Parquet => refuse_terminal("a Parquet", "parquet")?,
+            Format::Ipfix => refuse_terminal("an IPFIX", "ipfix")?,
+            Format::Csv | Format::Json => {}
+        }
+        let (written, read) = export.write(Output::new())?;
         output::outcome(written)?;
         return Ok(verdict(&read));
     }
     let unfinished = Unfinished::create(path).or_exit(ExitCode::Failure)?;
     let out = BufWriter::new(unfinished.file.try_clone().or_exit(ExitCode::Failure)?);
-    let (written, read) = write(&folder, &question, format, out)?;
+    let (written, read) = export.write(out)?;
     let written = written.with_context(|| format!("cannot write {}", path.display()));
     written.and_then(|()| unfinished.finish(path)).or_exit(ExitCode::Failure)?;
     Ok(verdict(&read))
@@ -107,30 +121,37 @@ fn question(arguments: &Arguments) -> Result<RowsQuestion, questions::QuestionEr
     RowsQuestion::read(&words, SystemTime::now().into())
 }
 
-/// Writes all flows into something; returns whether they could be written, and what was read.
-fn write<W: Write + Send>(
-    folder: &Path,
-    question: &RowsQuestion,
+/// What is exported, and how.
+struct Export<'a> {
+    folder: &'a Path,
+    question: &'a RowsQuestion,
     format: Format,
-    out: W,
-) -> Result<(io::Result<()>, Read), Failure> {
-    let RowsQuestion { scope, columns: ids, .. } = question;
-    let mut columns = Columns::NONE;
-    ids.iter().for_each(|id| columns.add(*id));
-    let mut sink = match Sink::begin(format, ids, &scope.zone, out) {
-        Ok(sink) => sink,
-        Err(error) => return Ok((Err(error), Read::default())),
-    };
-    let (mut progress, mut rows, mut written) = (Progress::new(), 0, Ok(()));
-    let read = scan(folder).each_row(&scope.received, &scope.matched(), columns, &mut |row| {
-        rows += 1;
-        progress.show(|| format!("{} flows", grouped(rows)));
-        written = sink.push(row);
-        if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    });
-    progress.clear();
-    let read = read.or_exit(ExitCode::Store)?;
-    Ok((written.and_then(|()| sink.finish()), read))
+    clock_limit: Duration,
+}
+
+impl Export<'_> {
+    /// Writes all flows into something; returns whether they could be written, and what was read.
+    fn write<W: Write + Send>(&self, out: W) -> Result<(io::Result<()>, Read), Failure> {
+        let RowsQuestion { scope, columns: ids, .. } = self.question;
+        let mut columns = Columns::of(ids);
+        if self.format == Format::Ipfix {
+            columns.add_all(RowWriter::NEEDED);
+        }
+        let mut sink = match Sink::begin(self, ids, &scope.zone, out) {
+            Ok(sink) => sink,
+            Err(error) => return Ok((Err(error), Read::default())),
+        };
+        let (mut progress, mut rows, mut written) = (Progress::new(), 0, Ok(()));
+        let read = scan(self.folder).each_row(&scope.received, &scope.matched(), columns, &mut |row| {
+            rows += 1;
+            progress.show(|| format!("{} flows", grouped(rows)));
+            written = sink.push(row);
+            if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        progress.clear();
+        let read = read.or_exit(ExitCode::Store)?;
+        Ok((written.and_then(|()| sink.finish()), read))
+    }
 }
 
 /// What cannot be read was reported, and is missing.
@@ -148,11 +169,16 @@ fn verdict(read: &Read) -> ExitCode {
 enum Sink<'s, W: Write + Send> {
     Lines { out: W, is_json: bool, columns: &'s [Id], zone: &'s Zone },
     Parquet(Box<RowFile<W>>),
+    Ipfix { out: W, writer: Box<RowWriter>, octets: Vec<u8> },
 }
 
 impl<'s, W: Write + Send> Sink<'s, W> {
-    fn begin(format: Format, columns: &'s [Id], zone: &'s Zone, mut out: W) -> io::Result<Self> {
-        let is_json = match format {
+    fn begin(export: &Export<'_>, columns: &'s [Id], zone: &'s Zone, mut out: W) -> io::Result<Self> {
+        let is_json = match export.format {
+            Format::Ipfix => {
+                let writer = RowWriter::new(Columns::of(columns), RowCounters::Sent, export.clock_limit);
+                return Ok(Self::Ipfix { out, writer: Box::new(writer), octets: Vec::new() });
+            }
             Format::Parquet => return Ok(Self::Parquet(Box::new(RowFile::begin(out, columns)?))),
             Format::Json => true,
             Format::Csv => {
@@ -167,6 +193,12 @@ impl<'s, W: Write + Send> Sink<'s, W> {
     fn push(&mut self, row: &Row) -> io::Result<()> {
         match self {
             Self::Parquet(file) => file.push(row),
+            Self::Ipfix { out, writer, octets } => {
+                writer.push(row, octets);
+                out.write_all(octets)?;
+                octets.clear();
+                Ok(())
+            }
             Self::Lines { out, is_json: false, columns, zone } => {
                 for (index, id) in columns.iter().enumerate() {
                     out.write_all(if index == 0 { b"" } else { b"," })?;
@@ -188,6 +220,11 @@ impl<'s, W: Write + Send> Sink<'s, W> {
     fn finish(self) -> io::Result<()> {
         match self {
             Self::Parquet(file) => file.finish()?.flush(),
+            Self::Ipfix { mut out, writer, mut octets } => {
+                writer.finish(&mut octets);
+                out.write_all(&octets)?;
+                out.flush()
+            }
             Self::Lines { mut out, .. } => out.flush(),
         }
     }

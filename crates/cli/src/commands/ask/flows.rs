@@ -5,10 +5,12 @@
 //! | `flows/words.rs` | from options to the words of a question, also from those of nfdump |
 //! | `flows/window.rs` | windows of time as nfdump has them |
 //! | `flows/grid.rs` | answers as rows of cells |
+//! | `flows/ipfix.rs` | flows as an IPFIX file |
 //! | `flows/notes.rs` | what an answer was read from, and what is missing |
 //! | `flows/streamed.rs` | the answer of a collector, in lines |
 
 mod grid;
+pub(crate) mod ipfix;
 mod notes;
 mod streamed;
 mod window;
@@ -56,6 +58,7 @@ Examples:
   netflow flows --from 2026-11-28T14:00 --to 2026-11-28T15:00 --by dstip/24 --sum packets
   netflow flows --every 5m --by proto --last 6h -o csv
   netflow flows --folder /backup/flows --last 7d --columns received,srcip,dstip,bytes -o json dst port 53
+  netflow flows --exporter 192.0.2.1 --last 5m -n 10000 -o ipfix > flows.ipfix
   netflow flows -s srcip/bytes -n 10 -t 2026/11/28.14:00:00-2026/11/28.15:00:00")]
 pub(crate) struct Arguments {
     /// Only flows of these routers
@@ -135,13 +138,25 @@ pub(crate) enum Format {
     Csv,
     /// A Parquet file on standard output
     Parquet,
+    /// An IPFIX file (RFC 5655) of flows on standard output
+    Ipfix,
+}
+
+/// Refuses to write a file of this kind to a terminal; `option` is what selects it.
+pub(crate) fn refuse_terminal(kind: &str, option: &str) -> Result<(), Failure> {
+    if io::stdout().is_terminal() {
+        let error = anyhow!("{kind} file is not for a terminal: write -o {option} > flows.{option}");
+        return Err(Failure::new(ExitCode::Failure, error));
+    }
+    Ok(())
 }
 
 /// Asks and prints.
 pub(crate) fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode, Failure> {
-    if arguments.format() == Format::Parquet && io::stdout().is_terminal() {
-        let error = anyhow!("a Parquet file is not for a terminal: write -o parquet > flows.parquet");
-        return Err(Failure::new(ExitCode::Failure, error));
+    match arguments.format() {
+        Format::Parquet => refuse_terminal("a Parquet", "parquet")?,
+        Format::Ipfix => refuse_terminal("an IPFIX", "ipfix")?,
+        Format::Table | Format::Json | Format::Csv => {}
     }
     let asked = words::read(arguments).or_exit(ExitCode::Refused)?;
     let source = match &arguments.folder.folder {
@@ -153,6 +168,11 @@ pub(crate) fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode, Fa
             let answer: Option<FlowRows> =
                 source.answer(&asked, |words, now, scan| Ok(RowsQuestion::read(words, now)?.answer(scan)?))?;
             let Some(answer) = answer else { return Ok(ExitCode::Success) };
+            if arguments.format() == Format::Ipfix {
+                output::print(|out| ipfix::write(&answer, arguments, config.rules().clock_limit, out))?;
+                notes::of_rows(&answer).iter().for_each(output::report);
+                return Ok(verdict(&answer.coverage));
+            }
             let has_columns = arguments.columns.is_some();
             print(
                 arguments.format(),
@@ -228,6 +248,8 @@ fn print(
         })?,
         Format::Csv => output::print(|out| grid().table(true).write(true, out))?,
         Format::Parquet => output::print(|out| grid().write_parquet(out))?,
+        // Of groups, none is asked for (`words`).
+        Format::Ipfix => {}
     }
     if format != Format::Table {
         notes.iter().for_each(output::report);

@@ -3,8 +3,8 @@
 
 use anyhow::{anyhow, bail};
 
-use super::window;
 use super::{Arguments, Format};
+use super::{ipfix, window};
 
 /// A question: its kind, and its words.
 #[derive(Debug, PartialEq, Eq)]
@@ -121,8 +121,14 @@ pub(super) fn read(arguments: &Arguments) -> anyhow::Result<Asked> {
             }
         }
     }
-    let is_table = kind == Kind::Rows && arguments.format() == Format::Table;
-    let columns = arguments.columns.clone().or_else(|| is_table.then(|| IN_A_TABLE.to_owned()));
+    let columns = match (arguments.format(), &arguments.columns) {
+        (Format::Ipfix, _) if kind != Kind::Rows => {
+            bail!("-o ipfix is of single flows, which --by and --every group: use -o parquet, csv or json")
+        }
+        (Format::Ipfix, columns) => Some(ipfix::columns(columns.as_deref())?),
+        (Format::Table, None) if kind == Kind::Rows => Some(IN_A_TABLE.to_owned()),
+        (_, columns) => columns.clone(),
+    };
     let window = habits.window.as_deref().map(window::read).transpose()?;
     let (from, to) = window.unwrap_or_else(|| (arguments.from.clone(), arguments.to.clone()));
     let filter = Some(arguments.filter.join(" ")).filter(|filter| !filter.is_empty());
@@ -185,7 +191,10 @@ impl Habits {
             (*merge, "-a, -b and -B: group with --by proto,srcip,srcport,dstip,dstport"),
             (filter_file.is_some(), "-f: pass the filter itself, such as \"$(cat filter.txt)\""),
             (limit.is_some(), "-l and -L: use a filter, such as 'packets > 100' or 'bytes > 1m'"),
-            (write.is_some(), "-w: use -o parquet > flows.parquet, or `netflow archive export` for all flows"),
+            (
+                write.is_some(),
+                "-w: use -o parquet > flows.parquet or -o ipfix > flows.ipfix, or `netflow archive export` for all flows",
+            ),
             (*plain, "-q, -N, -6, -I and -z: -o csv and -o json have plain numbers and whole addresses"),
         ];
         let refused = refused.iter().find_map(|(is_given, advice)| is_given.then_some(*advice));
@@ -225,6 +234,8 @@ mod tests {
             ("-o json", "/flows "),
             ("", &format!("/flows columns={IN_A_TABLE}&names=1")),
             ("-o csv --last 1h src net 10.0.0.0/8 and tcp", "/flows filter=src net 10.0.0.0/8 and tcp&last=1h"),
+            ("-o ipfix --sent", "/flows counters=sent&columns=all"),
+            ("-o ipfix --columns srcip,kind", "/flows columns=srcip,kind,received,exported"),
             ("-n 5 --order oldest --columns all", "/flows n=5&order=oldest&columns=all&names=1"),
             (
                 "--by srcip,dstport --sum packets --sent",
@@ -277,6 +288,9 @@ mod tests {
             ("-t yesterday", "2026/11/28.14:00:00"),
             ("-t +10", "--last"),
             ("-c 5 --by srcip", "-n limits the groups"),
+            ("-A srcip -o ipfix", "-o ipfix is of single flows"),
+            ("--every 5m -o ipfix", "use -o parquet"),
+            ("--columns srcip,srccountry -o ipfix", "IPFIX has no element for srccountry"),
             ("--sum bytes", "--by srcip"),
             ("-s srcip -A dstip", "cannot be used with"),
             ("-t 2026/11/28 --last 1h", "cannot be used with"),
