@@ -2,7 +2,8 @@
 //! environment, a file or the configuration, never from the command line, where other users could see them.
 
 mod encryption;
-mod reasons;
+pub(crate) mod reasons;
+pub(crate) mod trust;
 
 use std::env;
 use std::io::{self, BufRead, BufReader};

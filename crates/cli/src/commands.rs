@@ -21,6 +21,7 @@ pub(crate) mod replay;
 pub(crate) mod restore;
 pub(crate) mod serve;
 pub(crate) mod store;
+mod transport;
 
 use std::path::Path;
 

@@ -43,7 +43,7 @@ pub(super) fn of_connection(error: &ureq::Error) -> Option<String> {
         rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
             Some("it has no certificate: use http:// instead of https://".to_owned())
         }
-        rustls::Error::InvalidCertificate(error) => Some(of_certificate(error)),
+        rustls::Error::InvalidCertificate(error) => Some(of_certificate(error, "--url")),
         _ => None,
     }
 }
@@ -62,12 +62,14 @@ fn of_encryption(error: &io::Error) -> Option<&rustls::Error> {
     None
 }
 
-fn of_certificate(error: &CertificateError) -> String {
+/// Why a certificate of a collector is not trusted, and the fix; the option is the one that names the collector.
+pub(crate) fn of_certificate(error: &CertificateError, option: &str) -> String {
     match error {
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "its certificate is for another name: use a name of the certificate in --url, or make one with this name or address \
-             (subjectAltName)"
-                .to_owned()
+            format!(
+                "its certificate is for another name: use a name of the certificate in {option}, or make one with this name or \
+                 address (subjectAltName)"
+            )
         }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             "its certificate has expired: renew it, then reload the collector".to_owned()
@@ -75,8 +77,8 @@ fn of_certificate(error: &CertificateError) -> String {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             "its certificate is not valid yet: is the clock of this machine right?".to_owned()
         }
-        // The latter is of a certificate that signed itself.
-        CertificateError::UnknownIssuer | CertificateError::Other(_) => {
+        // A bad signature is of another authority with the name of a trusted one, the last of a certificate that signed itself.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature | CertificateError::Other(_) => {
             "its certificate is of no authority that is trusted here: use --ca FILE with the certificate of the authority, or, if \
              the certificate signed itself, with the certificate itself"
                 .to_owned()

@@ -3,20 +3,21 @@
 
 mod report;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use accounting::field::{Field, FieldSet};
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use flow::{Prefix, Protocol};
-use generator::{Generator, Load, Pace, Popularity, Traffic, transmit};
+use generator::{ExportConnections, Generator, Load, Pace, Popularity, Totals, Traffic, transmit, transmit_over};
 
-use super::destination;
+use super::destination::{self, Destination};
 use super::interrupt::Interrupt;
 use super::progress::Progress;
+use super::transport::{Patience, Transport, TransportOptions, allow_connections};
 use crate::config::unit::{DURATION_FORM, parse_duration};
 use crate::exit_code::{ExitCode, Failure, OrExit};
 use crate::output;
@@ -29,17 +30,24 @@ Examples:
   IPFIX as fast as possible for ten seconds, a third of it IPv6:
     netflow generate --protocol ipfix --ipv6 33 --rate max --duration 10s
   A million flows from a hundred routers, 127.0.0.1 to 127.0.0.100, with the totals of each as JSON:
-    netflow generate --exporters 100 --rate 50000 --flows 1000000 --json";
+    netflow generate --exporters 100 --rate 50000 --flows 1000000 --json
+  IPFIX over TLS, as an exporter with a certificate:
+    netflow generate --tls --to collector.example --ca ca.pem --certificate r1.pem --key r1.key";
+
+/// The port of `netflow.listen` in examples.
+const UDP_PORT: u16 = 2055;
+/// The templates of a stream are repeated after as many datagrams, because datagrams are lost.
+const TEMPLATE_INTERVAL: u32 = 1000;
 
 /// The options of `netflow generate`.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    /// The collector
-    #[arg(long, value_name = "HOST:PORT", value_parser = destination::parse, default_value = "127.0.0.1:2055")]
-    to: SocketAddr,
-    /// The export protocol
-    #[arg(long, value_enum, default_value_t = Version::V9)]
-    protocol: Version,
+    /// The collector; over TCP and TLS the port may be missing [default: 127.0.0.1, and over UDP port 2055]
+    #[arg(long, value_name = "HOST:PORT", value_parser = destination::parse)]
+    to: Option<Destination>,
+    /// The export protocol [default: v9; ipfix over TCP and TLS]
+    #[arg(long, value_enum)]
+    protocol: Option<Version>,
     /// Flows per second, or max
     #[arg(long, value_parser = parse_rate, default_value = "1000")]
     rate: Rate,
@@ -59,6 +67,9 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FIELD", value_delimiter = ',', value_parser = field(), requires = "names")]
     fields: Vec<Field>,
 
+    #[command(flatten)]
+    transport: TransportOptions,
+
     /// Number of exporters
     #[arg(long, default_value_t = 1, help_heading = "Exporters")]
     exporters: u32,
@@ -72,9 +83,10 @@ pub(crate) struct Arguments {
     /// Flows per datagram [default: as many as fit 1500 bytes, at most 30]
     #[arg(long, help_heading = "Exporters")]
     flows_per_datagram: Option<u16>,
-    /// Datagrams of a source port between two announcements of its templates
-    #[arg(long, default_value_t = 1000, help_heading = "Exporters")]
-    template_interval: u32,
+    /// Datagrams of a source port between two announcements of its templates [default: 1000; over TCP and TLS only one at the
+    /// beginning]
+    #[arg(long, help_heading = "Exporters")]
+    template_interval: Option<u32>,
 
     /// A prefix with one end of each flow; can be repeated [default: 192.0.2.0/24, 2001:db8::/32]
     #[arg(long, value_name = "PREFIX", help_heading = "Flows")]
@@ -156,6 +168,20 @@ impl Arguments {
         if self.fields.is_empty() { FieldSet::DEFAULT } else { self.fields.iter().copied().collect() }
     }
 
+    fn pace(&self) -> Pace {
+        Pace { rate: self.rate.0, flows: self.flows, duration: self.duration }
+    }
+
+    fn protocol(&self) -> Protocol {
+        match self.protocol {
+            None if self.transport.transport().is_connection() => Protocol::Ipfix,
+            None | Some(Version::V9) => Protocol::NetflowV9,
+            Some(Version::V5) => Protocol::NetflowV5,
+            Some(Version::Ipfix) => Protocol::Ipfix,
+            Some(Version::Sflow) => Protocol::SflowV5,
+        }
+    }
+
     fn load(&self) -> Load {
         let mut traffic = Traffic {
             addresses: self.addresses,
@@ -173,18 +199,17 @@ impl Arguments {
         // Do not make more flows than are sent.
         let limit = self.flows.and_then(|flows| u32::try_from(flows).ok()).unwrap_or(u32::MAX);
         Load {
-            protocol: match self.protocol {
-                Version::V5 => Protocol::NetflowV5,
-                Version::V9 => Protocol::NetflowV9,
-                Version::Ipfix => Protocol::Ipfix,
-                Version::Sflow => Protocol::SflowV5,
-            },
+            protocol: self.protocol(),
             seed: self.seed,
             exporters: self.exporters,
             first_source: self.source.or(several),
             ports: self.ports,
             flows_per_datagram: self.flows_per_datagram,
-            template_interval: self.template_interval,
+            template_interval: self.template_interval.unwrap_or(match self.transport.transport().is_connection() {
+                // A connection loses none (RFC 7011, section 8.1).
+                true => u32::MAX,
+                false => TEMPLATE_INTERVAL,
+            }),
             repeat: (self.repeat > 0).then_some(self.repeat.min(limit.max(1))),
             traffic,
         }
@@ -193,23 +218,56 @@ impl Arguments {
 
 /// Sends until the limit or Ctrl-C, then prints the totals.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let (transport, protocol) = (arguments.transport.transport(), arguments.protocol());
+    if transport.is_connection() && protocol != Protocol::Ipfix {
+        let what = "cannot be sent over a connection, only ipfix can: leave out --protocol, or send it over UDP";
+        return Err(Failure::new(ExitCode::CommandLine, anyhow!("{protocol} {what}")));
+    }
+    let destination =
+        arguments.to.clone().unwrap_or_else(|| Destination::local(transport.default_port().or(Some(UDP_PORT))));
+    let to = destination.address(transport.default_port()).or_exit(ExitCode::CommandLine)?;
     let mut generator = Generator::new(arguments.load()).or_exit(ExitCode::Failure)?;
     let interrupt = Interrupt::watch().or_exit(ExitCode::Failure)?;
-    let pace = Pace { rate: arguments.rate.0, flows: arguments.flows, duration: arguments.duration };
     let mut progress = Progress::new();
     let begun = Instant::now();
-    transmit(&mut generator, arguments.to, pace, &mut |totals| {
+    let mut proceed = |totals: &Totals| {
         progress.show(|| {
             let flows = totals.all.flows;
             format!("{flows} flows sent, {:.0} per second", flows as f64 / begun.elapsed().as_secs_f64())
         });
         if interrupt.came() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    })
-    .with_context(|| format!("cannot send to {}", arguments.to))
-    .or_exit(ExitCode::Failure)?;
+    };
+    match transport {
+        Transport::Udp => transmit(&mut generator, to, arguments.pace(), &mut proceed)
+            .with_context(|| format!("cannot send to {to}"))
+            .or_exit(ExitCode::Failure)?,
+        Transport::Tcp | Transport::Tls => {
+            connected(arguments, &destination, &mut generator, &interrupt, &mut proceed)?
+        }
+    }
     progress.clear();
-    let sent = report::Sent { generator: &generator, seconds: begun.elapsed().as_secs_f64(), to: arguments.to };
+    let sent = report::Sent { generator: &generator, seconds: begun.elapsed().as_secs_f64(), to, transport };
     let text = if arguments.json { sent.json(&arguments.names, arguments.fields()) } else { sent.text() };
     output::print_line(text.or_exit(ExitCode::Failure)?)?;
     Ok(ExitCode::Success)
+}
+
+/// Sends over export connections. Without an error, the collector has read everything.
+fn connected(
+    arguments: &Arguments,
+    to: &Destination,
+    generator: &mut Generator,
+    interrupt: &Interrupt,
+    proceed: &mut dyn FnMut(&Totals) -> ControlFlow<()>,
+) -> Result<(), Failure> {
+    let target = arguments.transport.target(to)?;
+    allow_connections(generator.load().streams());
+    let patience =
+        Patience::new(interrupt, arguments.duration.and_then(|duration| Instant::now().checked_add(duration)));
+    let give_up = || patience.has_ended();
+    let sent = ExportConnections::open(generator.load(), &target, &give_up).and_then(|mut connections| {
+        transmit_over(&mut connections, generator, arguments.pace(), proceed)?;
+        connections.end()
+    });
+    sent.map_err(|error| arguments.transport.failure(&error))
 }

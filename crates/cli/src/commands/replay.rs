@@ -1,9 +1,12 @@
 //! `netflow replay`: sends the datagrams of captures to a collector, as tcpreplay and nfreplay do. Payloads are unchanged, but
-//! source addresses cannot be kept: each exporter of the captures gets a source port of this machine, which the report lists.
+//! source addresses cannot be kept: each exporter of the captures gets a source port of this machine, over TCP and TLS with a
+//! connection, which the report lists.
 
-use std::collections::HashMap;
+mod message;
+mod report;
+mod route;
+
 use std::io;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,20 +15,21 @@ use anyhow::{Context, anyhow};
 use capture::{Capture, UdpDatagram};
 use clap::Args;
 use flow::Timestamp;
-use serde_json::{Value, json};
-use udp::{Outgoing, Sender};
 
-use super::destination;
+use self::report::{Counts, Report};
+use self::route::{Connections, Outcome, Route, Sockets};
+use super::destination::{self, Destination};
 use super::interrupt::Interrupt;
 use super::own_records::OwnRecords;
 use super::progress::Progress;
+use super::transport::{Patience, TransportOptions};
 use crate::exit_code::{ExitCode, Failure, OrExit};
 use crate::output;
 
 /// The end of its help.
 pub(crate) const EXAMPLES: &str = "\
 Datagrams are sent from the address of this machine: register that one. Export times are not changed; flows that are too
-old are counted at their receive time. To count captures with their own times and sources, without a collector, use
+old are counted at their receive time. Over TCP and TLS only IPFIX can be sent. To count captures with their own times and sources, without a collector, use
 netflow import.
 
 Examples:
@@ -34,14 +38,14 @@ Examples:
   With the gaps of the capture:
     netflow replay capture.pcap --to collector.example:2055 --realtime
   A hundred datagrams per second:
-    netflow replay capture.pcap --to 127.0.0.1:2055 --rate 100";
+    netflow replay capture.pcap --to 127.0.0.1:2055 --rate 100
+  IPFIX over TCP, to port 4739:
+    netflow replay capture.pcap --to collector.example --tcp";
 
 /// What scripts get that are older than `netflow import`, which was called `replay`.
 const NOWHERE: &str = "netflow replay sends the files to a collector: name it with --to HOST:PORT. To count them without one, \
                        use netflow import";
 
-/// The most exporters with a source port of their own; the others share one.
-const PORTS: usize = 512;
 /// The longest sleep, to react to Ctrl-C in time.
 const LONGEST_NAP: Duration = Duration::from_millis(50);
 
@@ -51,9 +55,9 @@ pub(crate) struct Arguments {
     /// Captures (pcap, pcapng) or IPFIX files, in this order; - is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// The collector; must be given
+    /// The collector; must be given. Over TCP and TLS the port may be missing
     #[arg(long, value_name = "HOST:PORT", value_parser = destination::parse)]
-    to: Option<SocketAddr>,
+    to: Option<Destination>,
     /// Send only datagrams captured with this destination UDP port; can be repeated [default: every port]
     #[arg(long = "port", value_name = "PORT")]
     ports: Vec<u16>,
@@ -66,41 +70,55 @@ pub(crate) struct Arguments {
     /// Print the answer as JSON
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    transport: TransportOptions,
 }
 
 /// Sends all files, until the end or Ctrl-C, then prints what was sent and from where.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let to = arguments.to.ok_or_else(|| Failure::new(ExitCode::CommandLine, anyhow!(NOWHERE)))?;
+    let to = arguments.to.as_ref().ok_or_else(|| Failure::new(ExitCode::CommandLine, anyhow!(NOWHERE)))?;
+    let (options, interrupt) = (&arguments.transport, Interrupt::watch().or_exit(ExitCode::Failure)?);
+    let transport = options.transport();
+    let address = to.address(transport.default_port()).or_exit(ExitCode::CommandLine)?;
+    let route = match transport.is_connection() {
+        true => Route::Connections(Connections::to(options.target(to)?, options, Patience::new(&interrupt, None))),
+        false => Route::Udp(Sockets::to(address)),
+    };
     let mut transmission = Transmission {
         arguments,
-        to,
-        interrupt: Interrupt::watch().or_exit(ExitCode::Failure)?,
+        interrupt: &interrupt,
         progress: Progress::new(),
-        sources: HashMap::new(),
-        senders: Vec::new(),
+        route,
         begun: Instant::now(),
         first: None,
-        datagrams: 0,
+        taken: 0,
+        counts: Counts::default(),
     };
     let sent = arguments.files.iter().try_for_each(|path| transmission.send_file(path));
+    // Also after an error: what was read before it is sent.
+    let ended = transmission.route.end();
+    let sent = sent.and(ended);
     transmission.progress.clear();
-    let report = if arguments.json { transmission.json() } else { transmission.report() };
-    output::print_line(report.or_exit(ExitCode::Failure)?)?;
-    sent.map(|()| ExitCode::Success)
+    let Transmission { route, begun, counts, .. } = &transmission;
+    let (seconds, exporters) = (begun.elapsed().as_secs_f64(), route.exporters().or_exit(ExitCode::Failure)?);
+    let report = Report { to: address, transport, seconds, counts, exporters };
+    output::print_line(if arguments.json { report.json() } else { report.text() })?;
+    let are_all_sent = counts.report_the_rest();
+    sent.map(|()| if are_all_sent { ExitCode::Success } else { ExitCode::Input })
 }
 
 struct Transmission<'a> {
     arguments: &'a Arguments,
-    to: SocketAddr,
-    interrupt: Interrupt,
+    interrupt: &'a Interrupt,
     progress: Progress,
-    /// The index of the sender for each exporter of the captures, and the number of its datagrams.
-    sources: HashMap<SocketAddr, (usize, u64)>,
-    senders: Vec<Sender>,
+    route: Route<'a>,
     begun: Instant,
     /// When the first datagram was captured.
     first: Option<Timestamp>,
-    datagrams: u64,
+    /// Datagrams, sent or not.
+    taken: u64,
+    counts: Counts,
 }
 
 impl Transmission<'_> {
@@ -114,11 +132,11 @@ impl Transmission<'_> {
             if own.has(&datagram) || !ports.is_empty() && !ports.contains(&datagram.destination.port()) {
                 continue;
             }
-            self.wait_until_due(datagram.received);
+            self.wait_until_due(datagram.received)?;
             if self.interrupt.came() {
                 break;
             }
-            self.send(&datagram).with_context(|| format!("cannot send to {}", self.to)).or_exit(ExitCode::Failure)?;
+            self.send(&datagram)?;
         }
         self.progress.clear();
         own.report(path);
@@ -126,63 +144,42 @@ impl Transmission<'_> {
     }
 
     /// Sleeps until the next datagram is due, or a signal arrives.
-    fn wait_until_due(&mut self, captured: Timestamp) {
+    fn wait_until_due(&mut self, captured: Timestamp) -> Result<(), Failure> {
         let first = *self.first.get_or_insert(captured);
         let due = match self.arguments.rate {
-            Some(rate) => Duration::from_secs_f64(self.datagrams as f64 / f64::from(rate)),
+            Some(rate) => Duration::from_secs_f64(self.taken as f64 / f64::from(rate)),
             None if self.arguments.realtime => {
                 Duration::from_nanos(captured.nanoseconds().saturating_sub(first.nanoseconds()))
             }
             None => Duration::ZERO,
         };
+        let mut is_flushed = false;
         while let Some(left) = due.checked_sub(self.begun.elapsed()).filter(|left| !left.is_zero()) {
             if self.interrupt.came() {
-                return;
+                break;
             }
-            self.progress.show(|| format!("{} datagrams sent", self.datagrams));
+            if !is_flushed {
+                self.route.flush()?;
+                is_flushed = true;
+            }
+            self.progress.show(|| format!("{} datagrams sent", self.counts.sent));
             thread::sleep(left.min(LONGEST_NAP));
         }
+        Ok(())
     }
 
-    fn send(&mut self, datagram: &UdpDatagram<'_>) -> io::Result<()> {
-        if !self.sources.contains_key(&datagram.source) && self.senders.len() < PORTS {
-            self.senders.push(Sender::new(self.to)?);
+    fn send(&mut self, datagram: &UdpDatagram<'_>) -> Result<(), Failure> {
+        self.progress.show(|| format!("{} datagrams sent", self.counts.sent));
+        self.taken += 1;
+        match self.route.send(datagram)? {
+            Outcome::Unsendable(reason) => {
+                *self.counts.not_sent.entry((datagram.source, reason)).or_default() += 1;
+                return Ok(());
+            }
+            Outcome::Sent => {}
+            Outcome::SentShortened => self.counts.shortened += 1,
         }
-        let newest = self.senders.len().saturating_sub(1);
-        let (sender, count) = self.sources.entry(datagram.source).or_insert((newest, 0));
-        *count += 1;
-        self.datagrams += 1;
-        self.progress.show(|| format!("{} datagrams sent", self.datagrams));
-        let outgoing = Outgoing { source: None, payload: datagram.payload };
-        self.senders.get(*sender).map_or(Ok(()), |sender| sender.send(&[outgoing]))
-    }
-
-    /// The exporters of the captures: their addresses there and here, and the number of their datagrams.
-    fn exporters(&self) -> io::Result<Vec<(SocketAddr, SocketAddr, u64)>> {
-        let mut sources: Vec<_> = self.sources.iter().collect();
-        sources.sort_unstable();
-        let used = sources.into_iter().filter_map(|(source, (sender, count))| {
-            let sender = self.senders.get(*sender)?;
-            Some(sender.address().map(|address| (*source, address, *count)))
-        });
-        used.collect()
-    }
-
-    fn report(&self) -> io::Result<String> {
-        let mut report =
-            format!("sent {} datagrams to {} in {:.1} s", self.datagrams, self.to, self.begun.elapsed().as_secs_f64());
-        for (source, address, count) in self.exporters()? {
-            report.push_str(&format!("\n  {count} of {source} from {address}"));
-        }
-        Ok(report)
-    }
-
-    fn json(&self) -> io::Result<String> {
-        let exporter =
-            |(source, address, count)| json!({ "captured": source, "sentFrom": address, "datagrams": count });
-        let exporters: Vec<Value> = self.exporters()?.into_iter().map(exporter).collect();
-        let seconds = self.begun.elapsed().as_secs_f64();
-        let report = json!({ "to": self.to, "datagrams": self.datagrams, "seconds": seconds, "exporters": exporters });
-        Ok(report.to_string())
+        self.counts.sent += 1;
+        Ok(())
     }
 }

@@ -15,7 +15,7 @@ const KEYS: &str = "authKey = \"auth\"\nsignKey = \"sign\"";
 
 /// Makes an authority, `ca.pem`, and a certificate for this machine that it signed, `certificate.pem` with `key.pem`.
 /// `serial` distinguishes certificates.
-fn certify(directory: &Path, serial: u32) {
+pub(crate) fn certify(directory: &Path, serial: u32) {
     let script = format!(
         "[ -e ca.pem ] || openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=authority \
            -keyout ca.key -out ca.pem

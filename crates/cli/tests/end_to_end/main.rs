@@ -72,6 +72,7 @@ mod restarts;
 mod restored;
 mod router_names;
 mod sampling;
+mod sent_over_connections;
 mod service_manager;
 mod snmp;
 mod soak;

@@ -8,6 +8,8 @@ use flow::{Counters, Prefix};
 use generator::Generator;
 use serde::Serialize;
 
+use crate::commands::transport::Transport;
+
 /// The most exporters that the text lists.
 const EXPORTERS_SHOWN: usize = 20;
 
@@ -16,10 +18,13 @@ pub(super) struct Sent<'a> {
     pub(super) generator: &'a Generator,
     pub(super) seconds: f64,
     pub(super) to: SocketAddr,
+    pub(super) transport: Transport,
 }
 
 #[derive(Serialize)]
 struct Report {
+    transport: &'static str,
+    /// Or messages, over a connection.
     datagrams: u64,
     /// Of these, datagrams with templates only.
     templates: u64,
@@ -68,9 +73,14 @@ impl Sent<'_> {
         let Counters { bytes, packets, flows } = totals.all;
         let rate = if self.seconds > 0.0 { flows as f64 / self.seconds } else { 0.0 };
         let mut text = format!(
-            "sent {flows} flows, {packets} packets, {bytes} bytes in {} datagrams ({} of templates) to {} in {:.1} s: \
-             {rate:.0} flows/s",
-            totals.datagrams, totals.templates, self.to, self.seconds
+            "sent {flows} flows, {packets} packets, {bytes} bytes in {} {} ({} of templates){} to {} in {:.1} s: {rate:.0} \
+             flows/s",
+            totals.datagrams,
+            self.transport.units(),
+            totals.templates,
+            self.transport.over(),
+            self.to,
+            self.seconds
         );
         for (number, counters) in (0..).zip(&totals.exporters).take(EXPORTERS_SHOWN) {
             let Counters { bytes, packets, flows } = counters;
@@ -106,6 +116,7 @@ impl Sent<'_> {
             })
         });
         let report = Report {
+            transport: self.transport.name(),
             datagrams: totals.datagrams,
             templates: totals.templates,
             all: totals.all.into(),
