@@ -52,6 +52,41 @@ test("hostile names are text", async ({ user, collector }) => {
   expect(await user.evaluate(() => "hacked" in window)).toBe(false);
 });
 
+test("export connections are shown, and names of certificates and reasons are text", async ({ user, collector }) => {
+  const connection = {
+    port: 50000,
+    listening: "127.0.0.1:4740",
+    tls: { version: "1.3", certificateName: HOSTILE },
+    since: "2026-11-30T10:00:00Z",
+    last: null,
+    messages: 7,
+    bytes: 9000,
+  };
+  await user.route(`${collector.page}/exporters/127.0.0.1`, async (route) => {
+    const answer = await route.fetch();
+    const ended = { ...connection, tls: null, at: "2026-11-30T11:00:00Z", kind: "lost", reason: `lost: ${TURNED}` };
+    const json = { ...(await answer.json()), exportConnections: [connection], endedExportConnection: ended };
+    await route.fulfill({ response: answer, json });
+  });
+  await user.goto(`${collector.page}/web/routers/127.0.0.1`);
+  const open = user.getByRole("region", { name: "Export connections" });
+  await expect(open).toContainText(HOSTILE);
+  await expect(open).toContainText("TLS 1.3");
+  await expect(open.getByText(TURNED)).toContainText("ended ");
+  await user.route(`${collector.page}/status`, async (route) => {
+    const answer = await route.fetch();
+    const listening = [{ address: "127.0.0.1:4739", tls: false }];
+    const refused = [{ address: "127.0.0.9", reason: "unregistered", count: 3, last: "2026-11-30T10:00:00Z" }];
+    const exportConnections = { listening, open: 1, limit: 1024, limitPerSender: 16, refused };
+    await route.fulfill({ response: answer, json: { ...(await answer.json()), exportConnections } });
+  });
+  await user.goto(`${collector.page}/web/status`);
+  await expect(user.getByText("Accepted at 127.0.0.1:4739; 1 of at most 1,024 are open.")).toBeVisible();
+  await expect(user.getByRole("region", { name: "Refused export connections" })).toContainText("is not registered");
+  await expect(user.locator("img")).toHaveCount(0);
+  expect(await user.evaluate(() => "hacked" in window)).toBe(false);
+});
+
 test("the status is green only if all is right", async ({ user, collector }) => {
   await user.goto(`${collector.page}/web/status`);
   await expect(user.locator('[data-verdict="good"]')).toBeVisible();

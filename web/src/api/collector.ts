@@ -10,6 +10,16 @@ export interface Arrivals {
   late: Count;
   restarts: Count;
 }
+/** A TCP connection over which an exporter sends IPFIX. */
+export interface ExportConnection {
+  port: number;
+  listening: string;
+  tls: { version: string; certificateName: string | null } | null;
+  since: string;
+  last: string | null;
+  messages: Count;
+  bytes: Count;
+}
 export interface Exporter {
   address: string;
   relay: string | null;
@@ -23,6 +33,10 @@ export interface Exporter {
   arrivals: Arrivals[];
   clockOffsetSeconds: number | null;
   counters: CounterTree;
+  /** Left out if none are open. */
+  exportConnections?: ExportConnection[];
+  /** The last one that has ended. */
+  endedExportConnection?: ExportConnection & { at: string; kind: string; reason: string };
 }
 /** Counters by name, some of them in groups. */
 export interface CounterTree {
@@ -120,6 +134,14 @@ export interface ForwardTarget {
   dropped: { queueFull: Count; failed: Count; otherFamily: Count };
   waitingBytes: Count;
 }
+/** What is known of the TCP connections of all exporters. */
+export interface ExportConnections {
+  listening: { address: string; tls: boolean }[];
+  open: Count;
+  limit: Count;
+  limitPerSender: Count;
+  refused: { address: string; reason: string; count: Count; last: string }[];
+}
 export interface Status {
   version: string;
   uptimeSeconds: number;
@@ -133,6 +155,8 @@ export interface Status {
   ledgers: Ledger[];
   /** Left out if nothing is forwarded. */
   forward?: ForwardTarget[];
+  /** Left out if none are accepted. */
+  exportConnections?: ExportConnections;
   readers: LogReader[];
 }
 

@@ -2,7 +2,8 @@
 import type { CounterTree, ExporterDetails } from "../../api/collector";
 import { Table } from "../../parts/table";
 import { bothTexts } from "../../times";
-import { type Count, exact, rounded } from "../../units";
+import { bytesText, type Count, exact, rounded } from "../../units";
+import { connectionRows } from "./connections";
 
 type Of = { exporter: ExporterDetails };
 const time = (text: string) => bothTexts(Date.parse(text));
@@ -21,6 +22,35 @@ export function Pending({ exporter }: Of) {
           { text: "Domain", number: true, cell: (row) => row.domain },
           { text: "Sets", number: true, cell: (row) => exact(row.sets) },
           { text: "Since", cell: (row) => time(row.since) },
+        ]}
+      />
+    </>
+  );
+}
+
+export function Connections({ exporter }: Of) {
+  const rows = connectionRows(exporter);
+  if (rows.length === 0) return null;
+  return (
+    <>
+      <h2>Export connections</h2>
+      <Table
+        label="Export connections"
+        rows={rows}
+        columns={[
+          { text: "Port", number: true, cell: (row) => row.port },
+          { text: "At", cell: (row) => row.listening },
+          { text: "Transport", cell: (row) => row.transport },
+          { text: "Certificate", wrap: true, cell: (row) => row.certificate },
+          { text: "Since", cell: (row) => time(row.since) },
+          { text: "Messages", number: true, cell: (row) => exact(row.messages) },
+          { text: "Size", number: true, cell: (row) => bytesText(row.bytes) },
+          { text: "Last message", cell: (row) => (row.last ? time(row.last) : "none") },
+          {
+            text: "State",
+            wrap: true,
+            cell: (row) => (row.ended ? `ended ${time(row.ended.at)}: ${row.ended.reason}` : "open"),
+          },
         ]}
       />
     </>

@@ -13,7 +13,7 @@ import { Link } from "../../parts/link";
 import { ErrorNotice, Loading, Notice } from "../../parts/notice";
 import { bothTexts, lengthText } from "../../times";
 import { count, percent, rounded } from "../../units";
-import { Counters, Interfaces, Pending, Sampling, Streams, Templates, Unmatched } from "./details";
+import { Connections, Counters, Interfaces, Pending, Sampling, Streams, Templates, Unmatched } from "./details";
 import { Register } from "./register";
 
 export function RouterPage({ address }: { address: string }) {
@@ -178,6 +178,7 @@ function Received({ exporter }: { exporter: ExporterDetails }) {
           <Fact name="Last datagram">{time(exporter.last)}</Fact>
         </dl>
       </section>
+      <Connections exporter={exporter} />
       <Pending exporter={exporter} />
       <Sampling exporter={exporter} />
       <Interfaces exporter={exporter} />

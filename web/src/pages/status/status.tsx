@@ -9,6 +9,7 @@ import { ErrorNotice, Loading } from "../../parts/notice";
 import { Table } from "../../parts/table";
 import { bothTexts, lengthText } from "../../times";
 import { bytesText, exact } from "../../units";
+import { listeningText, refusalText } from "../routers/connections";
 import { Counters } from "../routers/details";
 import { type Check, checksOf, type Loaded } from "./checks";
 import { Readers } from "./readers";
@@ -44,6 +45,7 @@ export function StatusPage() {
       ))}
       <Ledgers ledgers={status.ledgers} checked={status.ledgersChecked} />
       <Readers readers={status.readers} onChange={() => setOrders(orders + 1)} />
+      <Connections status={status} />
       <Forwarding status={status} />
       <Gauges status={status} />
       <Sockets status={status} />
@@ -124,6 +126,34 @@ function Ledgers({ ledgers, checked }: { ledgers: Ledger[]; checked: string | nu
           },
         ]}
       />
+    </>
+  );
+}
+
+/** The TCP connections over which routers send IPFIX. */
+function Connections({ status }: { status: Status }) {
+  const connections = status.exportConnections;
+  if (!connections) return null;
+  const { open, limit, limitPerSender, refused } = connections;
+  return (
+    <>
+      <h2>Export connections</h2>
+      <p class="soft">
+        Accepted at {listeningText(connections)}; {exact(open)} of at most {exact(limit)} are open. A router may have{" "}
+        {exact(limitPerSender)}.
+      </p>
+      {refused.length > 0 && (
+        <Table
+          label="Refused export connections"
+          rows={refused}
+          columns={[
+            { text: "Refused", cell: (row) => row.address },
+            { text: "Why", wrap: true, cell: (row) => refusalText(row.reason) },
+            { text: "Times", number: true, cell: (row) => exact(row.count) },
+            { text: "Last", cell: (row) => bothTexts(Date.parse(row.last)) },
+          ]}
+        />
+      )}
     </>
   );
 }
