@@ -25,6 +25,8 @@ pub struct Counts {
     pub templates: u64,
     /// Data sets whose template was missing when they arrived.
     pub missing_template_sets: u64,
+    /// Data sets of connections whose template was missing: they are not queued.
+    pub discarded_sets: u64,
     /// Data sets that were queued for their template.
     pub pending: u64,
     /// Queued data sets that were decoded after their template arrived.
@@ -50,6 +52,7 @@ impl Counts {
         self.options += u64::from(decoded.options);
         self.templates += u64::from(decoded.templates) + u64::from(decoded.options_templates);
         self.missing_template_sets += u64::from(decoded.missing_template_sets);
+        self.discarded_sets += u64::from(decoded.discarded_sets);
         self.pending += u64::from(decoded.pending);
         self.pending_decoded += u64::from(decoded.pending_decoded);
         self.pending_expired += u64::from(decoded.pending_expired);
@@ -67,6 +70,7 @@ impl Counts {
         self.options += other.options;
         self.templates += other.templates;
         self.missing_template_sets += other.missing_template_sets;
+        self.discarded_sets += other.discarded_sets;
         self.pending += other.pending;
         self.pending_decoded += other.pending_decoded;
         self.pending_expired += other.pending_expired;
@@ -91,6 +95,11 @@ impl Counts {
                 "missing_template_sets",
                 "Data sets whose template was missing when they arrived",
                 self.missing_template_sets,
+            ),
+            plain(
+                "discarded_sets",
+                "Data sets of export connections that were discarded because their template was missing",
+                self.discarded_sets,
             ),
             plain("pending_sets", "Data sets queued for a missing template", self.pending),
             plain(

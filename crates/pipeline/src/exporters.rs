@@ -182,6 +182,11 @@ impl Exporters {
         self.unknown.note(address, relay, datagram);
     }
 
+    /// Notes that a registered exporter has connected, so that it is shown before its first message.
+    pub fn note_connected(&self, address: IpAddr) {
+        self.meet(address);
+    }
+
     /// Notes a connection of an unregistered address, of which nothing is read.
     pub fn note_refused(&self, exporter: flow::Exporter, received: Timestamp) {
         self.note_unknown(exporter.address, None, &Datagram { exporter, received, payload: &[] });

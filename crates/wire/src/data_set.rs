@@ -40,7 +40,7 @@ pub(crate) fn decode(
         report.missing_template_bytes += content.remaining() as u32;
         match SessionRules::of(message.exporter.transport).missing_templates {
             MissingTemplates::Queued => report.pending += u32::from(state.pending.hold(message, id, content.rest())),
-            MissingTemplates::Discarded => {}
+            MissingTemplates::Discarded => report.discarded_sets += 1,
         }
         return None;
     };

@@ -27,8 +27,10 @@ pub struct Decoded {
     pub missing_template_sets: u32,
     /// Octets in those sets, without the set headers.
     pub missing_template_bytes: u32,
-    /// Those of these sets that are pending; there was no room for the others.
+    /// Those of these sets that are pending.
     pub pending: u32,
+    /// Those of these sets that were discarded, because data of connections are not queued. For the others there was no room.
+    pub discarded_sets: u32,
     /// Sets of earlier datagrams that were decoded because their template was in this one.
     pub pending_decoded: u32,
     /// Data records of those sets; they are in `data` as well.

@@ -12,11 +12,22 @@ const VERSION: u16 = 10;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAMessage {
     /// Another version than 10.
-    #[error("a message of version {0}, and only IPFIX, version {VERSION}, can be sent in a stream")]
+    #[error("a message of version {0}{hint}, and only IPFIX, version {VERSION}, can be sent in a stream", hint = hint(*.0))]
     Version(u16),
     /// A length that is less than that of the header.
     #[error("a message of {0} octets, which is less than its header has")]
     Length(u16),
+}
+
+/// What these two octets begin, where that is known.
+const fn hint(version: u16) -> &'static str {
+    match version {
+        // The first octet of a TLS record that begins a handshake (RFC 8446, section 5.1).
+        0x1600..=0x16ff => " (a TLS handshake)",
+        5 => " (NetFlow v5)",
+        9 => " (NetFlow v9)",
+        _ => "",
+    }
 }
 
 /// The length of the message that begins with these octets, its header included; `None` while it is not known.
@@ -52,5 +63,9 @@ mod tests {
         assert_eq!(message_length(&[0, 9, 0, 16]), Err(NotAMessage::Version(9)));
         assert_eq!(message_length(&[0x16]), Err(NotAMessage::Version(0x1600)), "a TLS handshake");
         assert_eq!(message_length(b"GET"), Err(NotAMessage::Version(0x4745)));
+        assert_eq!(
+            NotAMessage::Version(0x1603).to_string(),
+            "a message of version 5635 (a TLS handshake), and only IPFIX, version 10, can be sent in a stream"
+        );
     }
 }

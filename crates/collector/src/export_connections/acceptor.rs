@@ -235,6 +235,9 @@ impl Accepting {
                 return;
             }
         };
+        if open.is_registered.load(Ordering::Relaxed) {
+            self.acceptor.exporters.note_connected(exporter.address);
+        }
         // Of one that has been closed meanwhile, the thread that reads it notices.
         let _ = stream_sockets::prepare(&stream);
         let connection = Connection::new(Stream::Plain(stream), open, configured);

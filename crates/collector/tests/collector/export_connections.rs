@@ -186,6 +186,21 @@ async fn the_connection_of_an_unregistered_address_is_closed_before_anything_is_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_router_is_shown_from_its_first_connection_also_if_that_brings_no_message() {
+    let bench = Bench::connected(&[SENDER]).await;
+    let mut stream = bench.connect();
+    let view = bench.collector.view();
+    let open = async || view.exporter(SENDER).filter(|found| found.exporter.export_connections.len() == 1);
+    let shown = testing::wait::wait_for("the router", open).await;
+    assert_eq!((shown.exporter.first, shown.exporter.last), (None, None));
+    stream.write_all(&[0x16, 3, 1, 0, 200]).unwrap();
+    let ended = bench.ended(SENDER).await;
+    assert_eq!((ended.kind, ended.connection.messages), ("malformed", 0));
+    assert!(ended.reason.contains("a TLS handshake"), "{}", ended.reason);
+    assert_eq!(bench.stop_and_count().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_sender_has_a_limited_number_of_connections_and_others_have_theirs() {
     let other = IpAddr::from([127, 0, 0, 2]);
     let bench = Bench::connected(&[SENDER, other]).await;

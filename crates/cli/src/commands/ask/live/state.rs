@@ -326,7 +326,9 @@ fn row(exporter: &Value) -> Option<ExporterRow> {
         flow_rate: rate("flowsPerSecond"),
         lost: arrivals(exporter, "lost"),
         unmatched: number(&counters["flows"]["unmatched"]),
-        waiting: number(&counters["missing_template_sets"]).saturating_sub(number(&counters["pending_decoded_sets"])),
+        waiting: number(&counters["missing_template_sets"])
+            .saturating_sub(number(&counters["discarded_sets"]))
+            .saturating_sub(number(&counters["pending_decoded_sets"])),
         last: text(&exporter["last"]),
     })
 }
