@@ -301,6 +301,11 @@ fn the_status_has_all_counters_and_gauges() {
     assert_eq!(files["files"][0]["kind"], "MaxMind database GeoLite2-ASN");
     assert_eq!(files["files"][1]["error"], r#"/b, line 2: "x" is no address; correct the line"#);
     assert_eq!(files["files"][1]["failingSince"], status["started"]);
+    let refused = json!({"address": "198.51.100.1", "reason": "unregistered", "count": 3, "last": STARTED.to_string()});
+    let listening = json!([{"address": "192.0.2.7:4740", "tls": true}]);
+    let connections =
+        json!({"listening": listening, "open": 1, "limit": 1024, "limitPerSender": 16, "refused": [refused]});
+    assert_eq!(status["exportConnections"], connections);
     ask(server.address, "GET", "/status?verbose=1", "").refusal(400, "BAD_REQUEST");
 }
 
@@ -334,6 +339,13 @@ fn exporters_are_shown_with_their_statistics() {
     assert_eq!(one["counters"]["flows"]["matched"], 210);
     assert_eq!(one["clockOffsetSeconds"], -0.25);
     assert_eq!((&one["arrivals"][0]["lost"], &one["arrivals"][0]["unit"]), (&json!(1), &json!("datagrams")));
+    let mut connection = json!({"port": 50_000, "listening": "192.0.2.7:4740", "since": STARTED.to_string(),
+        "tls": {"version": "1.3", "certificateName": "r1.example.net"}, "last": STARTED.to_string(), "messages": 7, "bytes": 9000});
+    assert_eq!(one["exportConnections"], json!([connection]));
+    connection["at"] = STARTED.to_string().into();
+    connection["kind"] = "closed".into();
+    connection["reason"] = "the exporter closed the connection".into();
+    assert_eq!(one["endedExportConnection"], connection);
     let message = ask(server.address, "GET", "/exporters/192.0.2.2", "").refusal(404, "NOT_FOUND");
     assert!(message.starts_with("nothing has arrived from 192.0.2.2"), "{message}");
 }

@@ -9,6 +9,7 @@
 //! | `doctor/origins.rs` | files with AS numbers, and from where the AS numbers of a router are |
 //! | `doctor/forward.rs` | forwarding to other collectors |
 //! | `doctor/bmp.rs` | the sessions in which routers send their routes |
+//! | `doctor/export_connections.rs` | the TCP connections over which exporters send IPFIX |
 //! | `doctor/router.rs` | whether a router sends, and from which address |
 //! | `doctor/sampling.rs` | which sampling rate applies to which records, and what is wrong with it |
 //! | `doctor/traffic.rs` | problems of the datagrams of a router |
@@ -23,6 +24,7 @@ mod archive;
 mod bmp;
 mod booking;
 mod collecting;
+mod export_connections;
 mod finding;
 mod forward;
 mod groups;
@@ -186,6 +188,7 @@ impl Report {
             let heard = if is_heard { detail(address)? } else { None };
             router::examine((answers, &pairs), address, heard.as_ref(), here, &mut self.findings);
             bmp::examine_router(answers, address, &mut self.findings);
+            export_connections::examine_router(answers, address, heard.as_ref(), &mut self.findings);
             self.routers.push((address, heard));
         }
         Ok(())
@@ -217,6 +220,8 @@ impl Report {
             writeln!(out, "\n{}", bold.of(&heading(*address, heard.as_ref(), own.len())))?;
             let applied = heard.as_ref().map(sampling::applied).unwrap_or_default();
             applied.iter().try_for_each(|line| writeln!(out, "  sampling  {line}"))?;
+            let connections = heard.as_ref().map(export_connections::lines).unwrap_or_default();
+            connections.iter().try_for_each(|(label, line)| writeln!(out, "  {label:8}  {line}"))?;
             let shares = heard.as_ref().and_then(|heard| origins::shares(heard, self.has_origin_files));
             shares.iter().try_for_each(|line| writeln!(out, "  as        {line}"))?;
             own.into_iter().try_for_each(|finding| finding.write(bold, out))?;

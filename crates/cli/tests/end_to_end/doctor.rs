@@ -11,6 +11,7 @@ use wire::encode::{self, NetflowV9, TemplateSpec};
 use wire::{FieldSpecifier, netflow_v5, netflow_v9};
 
 mod booking;
+mod export_connections;
 mod groups;
 mod sampled;
 

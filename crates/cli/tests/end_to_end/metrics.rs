@@ -42,7 +42,8 @@ fn names(text: &str) -> BTreeSet<&str> {
 
 #[test]
 fn prometheus_reads_losses_and_durations_and_all_that_alerts_ask_for() {
-    let collector = Collector::start_with(&[("NETFLOW__FORWARD__TARGETS", "127.0.0.1:9")]);
+    let settings = [("NETFLOW__FORWARD__TARGETS", "127.0.0.1:9"), ("NETFLOW__NETFLOW__TCP__LISTEN", "127.0.0.1:0")];
+    let collector = Collector::start_with(&settings);
     register(&collector);
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let send = |sequence: u32| {

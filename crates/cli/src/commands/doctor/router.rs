@@ -13,7 +13,7 @@ use super::collecting::ports;
 use super::finding::Finding;
 use super::pairing::{Pairs, prefixes_of};
 use super::traffic::{SHOWN, each};
-use super::{machine, traffic};
+use super::{export_connections, machine, traffic};
 use crate::commands::ask::{moment, number};
 use crate::table::duration;
 
@@ -33,9 +33,10 @@ pub(super) fn examine(
     let unknown = by_address(&answers.unknown, "address", address);
     // Without the store the registered senders are unknown; but only their datagrams are decoded.
     if registered.is_none() && heard.is_none() {
-        findings.push(match unknown {
-            Some(unknown) => unknown_sender((answers, pairs), address, unknown),
-            None => unheard(answers, address, false, here),
+        let connects = export_connections::unregistered(answers, address);
+        findings.push(match (unknown, &connects) {
+            (None, None) => unheard(answers, address, false, here),
+            (unknown, _) => unknown_sender((answers, pairs), address, unknown, connects),
         });
         return;
     }
@@ -85,18 +86,28 @@ pub(super) fn is_silent(heard: Option<&Value>) -> bool {
     heard.is_none_or(|heard| seconds_since(&heard["last"]).is_none_or(|seconds| seconds > SILENT_SECONDS))
 }
 
-fn unknown_sender((answers, pairs): (&Answers, &Pairs), address: IpAddr, unknown: &Value) -> Finding {
-    let protocol = unknown["protocol"].as_str().unwrap_or("no known protocol");
-    let sends = match unknown["relay"].as_str() {
+/// `unknown`: what `GET /unknown` has of it; `connects`: its export connections that were refused.
+fn unknown_sender(
+    (answers, pairs): (&Answers, &Pairs),
+    address: IpAddr,
+    unknown: Option<&Value>,
+    connects: Option<String>,
+) -> Finding {
+    let sends = match unknown.and_then(|unknown| unknown["relay"].as_str()) {
         Some(relay) => format!("the relay {relay} sends flows of {address}, which is not registered"),
         None => format!("{address} sends without being registered"),
     };
-    let mut finding =
-        Finding::new("unknown_sender", format!("{sends}: its flows are not counted")).about(address).evidence(format!(
+    let mut finding = Finding::new("unknown_sender", format!("{sends}: its flows are not counted")).about(address);
+    // A connection that was refused is noted as a datagram of no protocol.
+    if let Some(unknown) = unknown.filter(|unknown| connects.is_none() || unknown["protocol"].is_string()) {
+        let protocol = unknown["protocol"].as_str().unwrap_or("no known protocol");
+        finding = finding.evidence(format!(
             "{} datagrams of {protocol}, the last at {}",
             number(&unknown["datagrams"]),
             moment(&unknown["last"])
         ));
+    }
+    finding = connects.into_iter().fold(finding, Finding::evidence);
     for pair in pairs.of_unknown(address).take(SHOWN) {
         let silent = pair.silent;
         finding = finding.evidence(format!("it may be {silent}, which is registered but silent: {}", pair.why));
@@ -111,13 +122,18 @@ fn unknown_sender((answers, pairs): (&Answers, &Pairs), address: IpAddr, unknown
 /// It sends nothing.
 fn unheard(answers: &Answers, address: IpAddr, registered: bool, here: bool) -> Finding {
     let receiving = answers.receiving();
-    let ports = ports(&receiving);
+    let connections = [false, true].map(|tls| export_connections::listening(answers, tls)).concat();
+    let (ports, tcp_ports) = (ports(&receiving), ports(&connections));
     let mut finding = Finding::new("silent", format!("no datagrams arrive from {address}")).about(address);
     if !registered {
         finding = finding.evidence("it is not registered either");
     }
     let shown: Vec<_> = receiving.iter().map(ToString::to_string).collect();
     finding = finding.evidence(format!("the collector listens on {}", shown.join(", ")));
+    if !connections.is_empty() {
+        let shown: Vec<_> = connections.iter().map(ToString::to_string).collect();
+        finding = finding.evidence(format!("it accepts export connections (TCP) at {}", shown.join(", ")));
+    }
     let is_loopback_only = receiving.iter().all(|socket| socket.ip().is_loopback());
     if is_loopback_only && !receiving.is_empty() && !address.is_loopback() {
         finding = finding
@@ -137,7 +153,8 @@ fn unheard(answers: &Answers, address: IpAddr, registered: bool, here: bool) -> 
                 .run(format!("nft insert rule inet filter input udp dport '{{ {} }}' accept", listed.join(", ")));
         }
     }
-    let filter: Vec<_> = ports.iter().map(|port| format!("udp port {port}")).collect();
+    let tcp = tcp_ports.iter().map(|port| format!("tcp port {port}"));
+    let filter: Vec<_> = ports.iter().map(|port| format!("udp port {port}")).chain(tcp).collect();
     finding = finding.run(format!("tcpdump -ni any -c 5 'src host {address} and ({})'", filter.join(" or ")));
     finding =
         finding.run("# no output: check destination, port and source of the router's export, see docs/exporters.md");

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use serde_json::Value;
 
 use super::finding::Finding;
-use super::{booking, sampling};
+use super::{booking, export_connections, sampling};
 use crate::commands::ask::{moment, number, text};
 use crate::table::{count_of, duration};
 
@@ -114,6 +114,9 @@ fn unreadable(address: IpAddr, heard: &Value) -> Option<Finding> {
         return None;
     }
     let last = &heard["unreadable"];
+    if let Some(finding) = export_connections::template_errors(address, last, damaged) {
+        return Some(finding);
+    }
     let finding = if unknown > 0 {
         let what = format!("{unknown} of its datagrams have an unknown version number");
         Finding::new("unknown_version", what)
