@@ -1,5 +1,5 @@
 //! `netflow generate` and `netflow replay` over TCP and TLS, against listeners of the test: which octets arrive, and what is
-//! reported where they do not.
+//! reported where they do not; and into the real collector, which counts the same over UDP and TCP.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -11,8 +11,9 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use accounting::field::{Field, Name};
 use flow::{Counters, Exporter, Protocol, Timestamp};
-use generator::{Generator, Load};
+use generator::{Generator, Load, Traffic};
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -21,7 +22,11 @@ use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 use serde_json::Value;
 use wire::{Datagram, Session, SessionLimits};
 
+use crate::collector::Collector;
 use crate::encryption::certify;
+use crate::reloads::{free_tcp, free_udp};
+use crate::traffic::{PREFIXES, Totals};
+use crate::{answered_in_time, register};
 
 /// Runs the program in a directory; returns what it printed, its messages and its exit code.
 fn netflow(directory: &Path, arguments: &[&str]) -> (String, String, Option<i32>) {
@@ -197,8 +202,8 @@ fn at_a_rate_messages_are_not_held_back() {
 
 /// A listener that does this with its first connection.
 fn answering(answer: impl FnOnce(TcpStream) + Send + 'static) -> (String, JoinHandle<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let to = listener.local_addr().unwrap().to_string();
+    let listener = TcpListener::bind("0.0.0.0:0").unwrap();
+    let to = format!("127.0.0.1:{}", listener.local_addr().unwrap().port());
     (to, thread::spawn(move || answer(listener.accept().unwrap().0)))
 }
 
@@ -275,7 +280,7 @@ fn errors_of_certificates_name_their_fix() {
     // Its certificate is of localhost and 127.0.0.1.
     let (to, collector) = encrypted(tls(false));
     let (_, port) = to.split_once(':').unwrap();
-    let by_other_name = failure(path, 8, &[&ca[..], &["--to", &format!("localhost.localdomain:{port}")]].concat());
+    let by_other_name = failure(path, 8, &[&ca[..], &["--to", &format!("127.0.0.2:{port}")]].concat());
     assert!(by_other_name.contains("use a name of the certificate in --to"), "{by_other_name}");
     collector.join().unwrap();
 
@@ -393,4 +398,110 @@ fn with_the_gaps_of_the_capture_messages_are_not_held_back() {
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut printed).unwrap();
     assert!(child.wait().unwrap().success());
     assert!(printed.starts_with(&format!("sent 1 messages over TCP to {to} in ")), "{printed}");
+}
+
+/// A collector, and its address and the options for each transport.
+fn collector() -> (Collector, [(String, &'static [&'static str]); 2]) {
+    let (udp, tcp, http) = (free_udp(), free_tcp(), free_tcp());
+    let collector = Collector::start_configured(&format!(
+        "[netflow]\nlisten = [\"{udp}\"]\n[netflow.tcp]\nlisten = [\"{tcp}\"]\n[sflow]\nlisten = []\n[http]\nlisten = \"{http}\"\n"
+    ));
+    register(&collector);
+    (collector, [(udp.to_string(), &[]), (tcp.to_string(), &["--tcp"])])
+}
+
+/// What is expected in sum, so that it can be asked for.
+fn sum(parts: &[&Totals]) -> Totals {
+    let mut sum = Totals::new();
+    for (key, counters) in parts.iter().copied().flatten() {
+        sum.entry(key.clone()).or_default().add(*counters);
+    }
+    sum
+}
+
+#[test]
+fn a_collector_counts_what_generate_prints_over_udp_and_tcp() {
+    let (collector, transports) = collector();
+    let mut counted = Totals::new();
+    for (number, (to, options)) in transports.iter().enumerate() {
+        let seed = number.to_string();
+        let mut arguments = vec!["generate", "--protocol", "ipfix", "--to", to, "--rate", "20000", "--flows", "4000"];
+        arguments.extend([
+            "--addresses",
+            "60",
+            "--client-ports",
+            "30",
+            "--as-numbers",
+            "20",
+            "--local",
+            "10",
+            "--json",
+        ]);
+        arguments.extend([
+            "--seed",
+            &seed,
+            "--ports",
+            "2",
+            "--prefix",
+            PREFIXES[0],
+            "--prefix",
+            PREFIXES[2],
+            "--ipv6",
+            "40",
+        ]);
+        arguments.extend(PREFIXES.iter().flat_map(|prefix| ["--names", prefix]));
+        arguments.extend(*options);
+        let (printed, errors, code) = netflow(collector.path(), &arguments);
+        assert_eq!(code, Some(0), "{options:?} {printed}{errors}{}", collector.log());
+        let sent: Value = serde_json::from_str(&printed).unwrap();
+        let names = sent["names"].as_array().unwrap().iter();
+        let text = |name: &Value, key: &str| name[key].as_str().unwrap().to_owned();
+        let expected: Totals = names
+            .map(|name| ((text(name, "prefix"), text(name, "direction"), text(name, "name")), counters(name)))
+            .collect();
+        assert!(expected.len() > 200, "{expected:?}");
+        let all = sum(&[&counted, &expected]);
+        let answered = answered_in_time(&collector, &all);
+        let wrong = all.iter().find(|(key, counters)| answered.get(*key) != Some(counters));
+        assert_eq!(wrong.map(|(key, it)| (key, it, answered.get(key))), None, "{options:?} {}", collector.log());
+        counted = all;
+    }
+    collector.terminate();
+}
+
+#[test]
+fn a_capture_has_the_same_totals_over_udp_and_tcp() {
+    let (collector, transports) = collector();
+    let path = collector.path().join("export.pcap");
+    let mut writer = capture::Writer::new(File::create(&path).unwrap()).unwrap();
+    let start = Timestamp::from(std::time::SystemTime::now());
+    let mut names = Totals::new();
+    // Templates with the same id are of IPv4 in one and of both families in the other.
+    for (host, ipv6_percent) in [(1, 0), (2, 50)] {
+        let prefixes = PREFIXES.iter().map(|prefix| prefix.parse().unwrap()).collect();
+        let traffic = Traffic { prefixes, ipv6_percent, addresses: 50, ..Traffic::default() };
+        let load = Load { protocol: Protocol::Ipfix, traffic, repeat: Some(1200), ..Load::default() };
+        let mut generator = Generator::new(load).unwrap();
+        for made in generator.batch(start, 40) {
+            let source = SocketAddr::from(([192, 0, 2, host], 40_000));
+            writer.write(start, source, "198.51.100.1:4739".parse().unwrap(), made.payload).unwrap();
+        }
+        let prefixes = PREFIXES.map(|prefix| prefix.parse().unwrap());
+        let wanted = &mut |name: &Name| matches!(name.field, Field::All | Field::Protocol);
+        for (key, counters) in generator.names(&prefixes, wanted) {
+            let key = (key.prefix.to_string(), key.direction.name().to_owned(), key.name.to_string());
+            names.entry(key).or_default().add(counters);
+        }
+    }
+    writer.flush().unwrap();
+    let mut counted = Totals::new();
+    for (to, options) in &transports {
+        let mut arguments = vec!["replay", "export.pcap", "--to", to, "--rate", "2000"];
+        arguments.extend(*options);
+        let (printed, errors, code) = netflow(collector.path(), &arguments);
+        assert_eq!(code, Some(0), "{options:?} {printed}{errors}{}", collector.log());
+        counted = sum(&[&counted, &names]);
+        assert_eq!(answered_in_time(&collector, &counted), counted, "{options:?} {}", collector.log());
+    }
+    collector.terminate();
 }
