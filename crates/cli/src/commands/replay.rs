@@ -59,6 +59,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "HOST:PORT", value_parser = destination::parse)]
     to: Option<Destination>,
     /// Send only datagrams captured with this destination UDP port; can be repeated [default: every port]
+    ///
+    /// Messages of IPFIX files have no port, and are all sent.
     #[arg(long = "port", value_name = "PORT")]
     ports: Vec<u16>,
     /// Datagrams per second [default: as fast as possible]
@@ -126,9 +128,10 @@ impl Transmission<'_> {
         let unreadable = || format!("{}: everything before this was sent", path.display());
         let capture = if path == Path::new("-") { Capture::from_reader(io::stdin()) } else { Capture::open(path) };
         let mut capture = capture.with_context(|| path.display().to_string()).or_exit(ExitCode::Input)?;
+        // Messages of IPFIX files have no ports to choose by.
+        let ports = if capture.has_addresses() { self.arguments.ports.as_slice() } else { &[] };
         let mut own = OwnRecords::default();
         while let Some(datagram) = capture.next().with_context(unreadable).or_exit(ExitCode::Input)? {
-            let ports = &self.arguments.ports;
             if own.has(&datagram) || !ports.is_empty() && !ports.contains(&datagram.destination.port()) {
                 continue;
             }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::net::UdpSocket;
 use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::collector::Collector;
+use crate::collector::{Collector, PATIENCE};
 use crate::terminal::Terminal;
 
 /// Flows of the first, and sampled packets of the second.
@@ -228,6 +229,27 @@ fn groups_and_columns_without_elements_are_refused_in_an_ipfix_file() {
     assert_eq!(record.lines().count(), 5);
     let first: Value = serde_json::from_str(record.lines().next().unwrap()).unwrap();
     assert_eq!(first["fields"].as_object().unwrap().len(), 2, "{first}");
+}
+
+#[test]
+fn a_replay_sends_each_message_of_an_ipfix_file_in_a_datagram() {
+    let directory = tempfile::tempdir().unwrap();
+    let messages = [1, 2].map(|domain| [&[0, 10, 0, 16][..], &[0; 11], &[domain]].concat());
+    fs::write(directory.path().join("two.ipfix"), messages.concat()).unwrap();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let to = socket.local_addr().unwrap().to_string();
+    let report = printed(directory.path(), &["replay", "two.ipfix", "--to", &to, "--port", "2055", "--json"]);
+    for message in messages {
+        let mut octets = [0; 100];
+        let length = socket.recv(&mut octets).unwrap();
+        assert_eq!(octets[..length], message);
+    }
+    let report: Value = serde_json::from_str(&report).unwrap();
+    let [exporter] = report["exporters"].as_array().unwrap().as_slice() else { panic!("{report}") };
+    assert_eq!((&exporter["captured"], &exporter["datagrams"]), (&Value::Null, &2.into()));
+    let report = printed(directory.path(), &["replay", "two.ipfix", "--to", &to]);
+    assert!(report.contains("2 of IPFIX files from 127.0.0.1:"), "{report}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use capture::NO_ADDRESS;
 use serde_json::{Value, json};
 
 use super::message::Unsendable;
@@ -37,6 +38,7 @@ impl Report<'_> {
         let (sent, units, over) = (self.counts.sent, self.transport.units(), self.transport.over());
         let mut report = format!("sent {sent} {units}{over} to {} in {:.1} s", self.to, self.seconds);
         for Exporter { captured, from, sent } in &self.exporters {
+            let captured = address(*captured).map_or_else(|| "IPFIX files".to_owned(), |address| address.to_string());
             report.push_str(&format!("\n  {sent} of {captured} from {from}"));
         }
         report
@@ -44,7 +46,7 @@ impl Report<'_> {
 
     pub(super) fn json(&self) -> String {
         let exporters = self.exporters.iter();
-        let exporter = |Exporter { captured, from, sent }: &Exporter| json!({ "captured": captured, "sentFrom": from, "datagrams": sent });
+        let exporter = |Exporter { captured, from, sent }: &Exporter| json!({ "captured": address(*captured), "sentFrom": from, "datagrams": sent });
         let exporters: Vec<Value> = exporters.map(exporter).collect();
         let not_sent = self.counts.not_sent.iter().map(|((captured, reason), datagrams)| {
             json!({ "captured": captured, "protocol": reason.name(), "datagrams": datagrams })
@@ -56,6 +58,11 @@ impl Report<'_> {
         });
         report.to_string()
     }
+}
+
+/// The address that datagrams were captured with; messages of IPFIX files have none.
+fn address(captured: SocketAddr) -> Option<SocketAddr> {
+    (captured != NO_ADDRESS).then_some(captured)
 }
 
 impl Counts {
