@@ -1,5 +1,5 @@
-//! Rows as IPFIX messages, for IPFIX files (RFC 5655): the reverse of [`crate::row`]. Templates follow from the table of columns;
-//! which element a column is written as is in [`elements`].
+//! Rows as IPFIX messages, for IPFIX files (RFC 5655): the reverse of `row`. Templates follow from the table of columns;
+//! which element a column is written as is in `elements`.
 //!
 //! A template has the fields that a row needs: the ends, the counters, and what is not 0. Rows of the same shape (the same kind,
 //! the same versions of IP) share a template, and a field that it lacks makes another one, which has its fields as well. So
