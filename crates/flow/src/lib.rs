@@ -20,6 +20,7 @@
 //! | [`durations`] | how long something took, as a histogram |
 //! | [`fate`] | what became of a datagram and of a flow: every reason has a name |
 
+pub mod certificate_name;
 pub mod durations;
 pub mod exporter;
 pub mod fate;
@@ -36,6 +37,7 @@ pub mod sender_settings;
 pub mod tag;
 pub mod timestamp;
 
+pub use certificate_name::{CertificateName, CertificateNameError};
 pub use durations::Durations;
 pub use exporter::{Exporter, Transport, canonical};
 pub use fate::{DatagramFate, Fate, FlowFate, Tallied};

@@ -148,6 +148,9 @@ impl<'c> Copy<'c> {
         if sender.name.is_some() {
             self.target.put_name(sender.address, sender.name.clone()).await?;
         }
+        if sender.certificate_name.is_some() {
+            self.target.put_certificate_name(sender.address, sender.certificate_name.clone()).await?;
+        }
         if sender.by != RegisteredBy::Request {
             self.target.register(sender.address, sender.by).await?;
         }

@@ -13,7 +13,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use flow::{
-    Network, NetworkError, Prefix, PrefixError, SenderName, SenderNameError, Setting, Tag, TagError, Timestamp,
+    CertificateName, CertificateNameError, Network, NetworkError, Prefix, PrefixError, SenderName, SenderNameError,
+    Setting, Tag, TagError, Timestamp,
 };
 
 use crate::{Sender, StoreError};
@@ -39,6 +40,8 @@ pub enum Part {
     Network(Box<Network>),
     /// What it is called.
     Name(SenderName),
+    /// The name that its certificate must have.
+    CertificateName(CertificateName),
     /// Who has registered it, unless a request did.
     By(RegisteredBy),
     /// An address that no collector may register by itself, which is of [`OPERATOR`]: it was accepted, and then removed.
@@ -55,6 +58,8 @@ const TAG: &str = "tag=";
 const NETWORK: &str = "network=";
 /// How a name begins as a part.
 const NAME: &str = "name=";
+/// How the name of a certificate begins as a part.
+const CERTIFICATE_NAME: &str = "certificateName=";
 /// How the part begins that has who registered a sender.
 const BY: &str = "by=";
 /// How a refused address begins as a part.
@@ -96,6 +101,8 @@ pub enum PartKind {
     Tags,
     /// Its name.
     Name,
+    /// The name that its certificate must have.
+    CertificateName,
     /// Who has registered it.
     By,
     /// The network of a prefix.
@@ -110,6 +117,7 @@ impl PartKind {
         match self {
             Self::Tags => TAG.to_owned(),
             Self::Name => NAME.to_owned(),
+            Self::CertificateName => CERTIFICATE_NAME.to_owned(),
             Self::By => BY.to_owned(),
             Self::Network(prefix) => format!("{NETWORK}{prefix} "),
             Self::Refused(address) => refused(address),
@@ -130,6 +138,7 @@ impl fmt::Display for Part {
             Self::Tag(tag) => write!(f, "{TAG}{tag}"),
             Self::Network(network) => write!(f, "{NETWORK}{network}"),
             Self::Name(name) => write!(f, "{NAME}{name}"),
+            Self::CertificateName(name) => write!(f, "{CERTIFICATE_NAME}{name}"),
             Self::By(by) => write!(f, "{BY}{}", by.name()),
             Self::Refused(address) => f.write_str(&refused(*address)),
         }
@@ -147,6 +156,8 @@ impl FromStr for Part {
             network.map_err(|error: NetworkError| error.to_string())
         } else if let Some(name) = text.strip_prefix(NAME) {
             name.parse().map(Self::Name).map_err(|error: SenderNameError| error.to_string())
+        } else if let Some(name) = text.strip_prefix(CERTIFICATE_NAME) {
+            name.parse().map(Self::CertificateName).map_err(|error: CertificateNameError| error.to_string())
         } else if let Some(by) = text.strip_prefix(BY) {
             RegisteredBy::named(by).map(Self::By).ok_or_else(|| format!("'{text}' names no way to register"))
         } else if let Some(address) = text.strip_prefix(REFUSED) {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use async_trait::async_trait;
-use flow::{Network, Prefix, SenderName, SenderSettings, Setting, Tag, Timestamp};
+use flow::{CertificateName, Network, Prefix, SenderName, SenderSettings, Setting, Tag, Timestamp};
 
 use crate::registrations::{OPERATOR, Part, PartKind, RegisteredBy, Registrations, unnumbered};
 use crate::{Remark, Remarks, StoreError};
@@ -21,6 +21,8 @@ pub struct Sender {
     pub tags: Vec<Tag>,
     /// What it is called.
     pub name: Option<SenderName>,
+    /// The name that its certificate must have, where it sends over TLS. It is no setting: nothing is counted by it.
+    pub certificate_name: Option<CertificateName>,
     /// Who has registered it.
     pub by: RegisteredBy,
     /// When its last datagram was received.
@@ -41,6 +43,7 @@ impl Sender {
             settings: SenderSettings::default(),
             tags: Vec::new(),
             name: None,
+            certificate_name: None,
             by: RegisteredBy::Request,
             last,
             networks: Vec::new(),
@@ -50,10 +53,11 @@ impl Sender {
 
     /// All parts of it.
     pub(crate) fn parts(&self) -> Vec<Part> {
-        let Self { prefixes, settings, tags, name, by, networks, refused, .. } = self;
+        let Self { prefixes, settings, tags, name, certificate_name, by, networks, refused, .. } = self;
         let prefixes = prefixes.iter().copied().map(Part::Prefix);
         let parts = prefixes.chain(settings.changed().map(Part::Setting)).chain(tags.iter().copied().map(Part::Tag));
         let parts = parts.chain(name.clone().map(Part::Name)).chain(by_part(*by));
+        let parts = parts.chain(certificate_name.clone().map(Part::CertificateName));
         let parts = parts.chain(networks.iter().cloned().map(Box::new).map(Part::Network));
         parts.chain(refused.iter().copied().map(Part::Refused)).collect()
     }
@@ -64,6 +68,7 @@ impl Sender {
             Part::Network(network) => self.networks.push(*network),
             Part::Refused(address) => self.refused.push(address),
             Part::Name(name) => self.name = Some(name),
+            Part::CertificateName(name) => self.certificate_name = Some(name),
             Part::By(by) => self.by = by,
             Part::Prefix(prefix) => self.prefixes.push(prefix),
             Part::Setting(setting) => self.settings.set(setting),
@@ -112,6 +117,12 @@ pub trait Registry: Send + Sync {
     async fn put_name(&self, address: IpAddr, name: Option<SenderName>) -> Result<(), StoreError> {
         let name: Vec<Part> = name.into_iter().map(Part::Name).collect();
         self.replace(address, PartKind::Name, &name).await
+    }
+
+    /// Registers the sender unless it is registered, and replaces or removes the name that its certificate must have.
+    async fn put_certificate_name(&self, address: IpAddr, name: Option<CertificateName>) -> Result<(), StoreError> {
+        let name: Vec<Part> = name.into_iter().map(Part::CertificateName).collect();
+        self.replace(address, PartKind::CertificateName, &name).await
     }
 
     /// Registers the sender, and notes who does.

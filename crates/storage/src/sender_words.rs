@@ -6,12 +6,12 @@ use std::str::FromStr;
 
 use accounting::presence;
 use flow::sender_settings::NAMES;
-use flow::{Prefix, PrefixError, SenderNameError, Setting, SettingError, TagError, canonical};
+use flow::{CertificateNameError, Prefix, PrefixError, SenderNameError, Setting, SettingError, TagError, canonical};
 
 use crate::Sender;
 
 /// The words of a sender beside its address and its settings.
-pub const SENDER_KEYS: [&str; 3] = ["name", "prefixes", "tags"];
+pub const SENDER_KEYS: [&str; 4] = ["name", "prefixes", "tags", "certificateName"];
 
 /// Why a sender is refused. Shown to the operator.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +25,9 @@ pub enum SenderError {
     /// The name is none.
     #[error(transparent)]
     Name(#[from] SenderNameError),
+    /// The name of a certificate is none.
+    #[error(transparent)]
+    CertificateName(#[from] CertificateNameError),
     /// A prefix is none.
     #[error(transparent)]
     Prefix(#[from] PrefixError),
@@ -63,6 +66,7 @@ impl Sender {
         let words = || value.split(',').map(str::trim).filter(|word| !word.is_empty());
         match key {
             "name" => self.name = Some(value.parse()?),
+            "certificateName" => self.certificate_name = Some(value.parse()?),
             "prefixes" => {
                 self.prefixes = words().map(str::parse).collect::<Result<Vec<Prefix>, _>>()?;
                 if self.prefixes.contains(&presence::PREFIX) {
@@ -109,12 +113,13 @@ mod tests {
 
     #[test]
     fn words_are_a_sender_with_prefixes_tags_and_settings_in_order() {
-        let text = "::ffff:192.0.2.1 tags=edge,a,edge prefixes=2001:db8::/32,10.0.0.0/8 samplingRate=10 name=edge-1";
-        let Sender { address, prefixes, settings, tags, name, .. } = text.parse().unwrap();
+        let text = "::ffff:192.0.2.1 tags=edge,a,edge prefixes=2001:db8::/32,10.0.0.0/8 samplingRate=10 name=edge-1 certificateName=Edge-1.example.net";
+        let Sender { address, prefixes, settings, tags, name, certificate_name, .. } = text.parse().unwrap();
         assert_eq!(address.to_string(), "192.0.2.1");
         assert_eq!(prefixes, ["10.0.0.0/8", "2001:db8::/32"].map(|prefix| prefix.parse().unwrap()));
         assert_eq!(tags, ["a", "edge"].map(|tag| tag.parse().unwrap()));
         assert_eq!((settings.to_string().as_str(), name.unwrap().as_str()), ("samplingRate=10", "edge-1"));
+        assert_eq!(certificate_name.unwrap().as_str(), "edge-1.example.net");
     }
 
     #[test]
@@ -122,9 +127,10 @@ mod tests {
         for (text, expected) in [
             ("edge", "'edge' is not the address of a sender"),
             ("::", ":: is no source address of datagrams"),
-            ("192.0.2.1 name", "'name' is none of name, prefixes, tags, samplingRate"),
+            ("192.0.2.1 name", "'name' is none of name, prefixes, tags, certificateName, samplingRate"),
             ("192.0.2.1 nam=x", "'nam=x' is none of"),
             ("192.0.2.1 name=a/b", "'a/b' is not a name of a sender"),
+            ("192.0.2.1 certificateName=192.0.2.1", "'192.0.2.1' is not a name of a certificate"),
             ("192.0.2.1 prefixes=10.0.0.1/8", "10.0.0.0/8"),
             ("192.0.2.1 prefixes=::/128", "::/128 cannot be monitored"),
             ("192.0.2.1 tags=a/b", "'a/b' is not a tag"),

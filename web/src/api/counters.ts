@@ -23,6 +23,7 @@ export interface Sender {
   natAddresses?: string;
   tunnels?: string;
   identity?: string;
+  certificateName?: string;
 }
 
 export type Direction = "in" | "out" | "in:local" | "out:local";

@@ -10,7 +10,10 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Extension, State};
 use flow::sender_settings::NAMES;
-use flow::{Prefix, PrefixError, SenderName, SenderNameError, SenderSettings, Setting, Tag, TagError};
+use flow::{
+    CertificateName, CertificateNameError, Prefix, PrefixError, SenderName, SenderNameError, SenderSettings, Setting,
+    Tag, TagError,
+};
 use serde::Serialize;
 use storage::registrations::{OPERATOR, RegisteredBy};
 use storage::{Sender, Store, StoreError};
@@ -42,6 +45,10 @@ pub(crate) struct SenderView {
     /// Words by which questions select it; absent without any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tags: Vec<String>,
+    /// The name that its certificate must have for an export connection with TLS; absent if any certificate of the authorities
+    /// (`netflow.tls.ca`) is accepted.
+    #[serde(rename = "certificateName", skip_serializing_if = "Option::is_none")]
+    certificate_name: Option<String>,
     /// Whether it has registered itself, as its address is in `senders.accept`; absent if not.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     accepted: bool,
@@ -122,6 +129,7 @@ impl SenderView {
             prefixes: sender.prefixes.iter().map(view).collect(),
             settings: sender.settings.into(),
             tags: sender.tags.iter().map(ToString::to_string).collect(),
+            certificate_name: sender.certificate_name.as_ref().map(ToString::to_string),
             accepted: sender.by == RegisteredBy::Acceptance,
             configuration: api.stated.place_of_sender(sender.address).map(str::to_owned),
             warnings: Vec::new(),
@@ -170,7 +178,7 @@ pub(crate) async fn show(
     path = "/senders/{sender}",
     operation_id = "add_prefixes",
     params(OfSender),
-    request_body(content = Object, description = "Prefixes, such as {\"prefixes\":[{\"prefix\":\"172.16.1.0\",\"prefixLen\":24}]}, settings beside them, such as \"samplingRate\":1000, or both. A setting that is null has its default again. \"tags\":[\"edge\",\"site-a\"] replaces its tags, \"name\":\"edge-1\" its name.", content_type = "application/json"),
+    request_body(content = Object, description = "Prefixes, such as {\"prefixes\":[{\"prefix\":\"172.16.1.0\",\"prefixLen\":24}]}, settings beside them, such as \"samplingRate\":1000, or both. A setting that is null has its default again. \"tags\":[\"edge\",\"site-a\"] replaces its tags, \"name\":\"edge-1\" its name, \"certificateName\":\"edge-1.example.net\" the name that its certificate must have.", content_type = "application/json"),
     responses((status = 200, description = "The sender after the change", body = SenderView))
 )]
 pub(crate) async fn add(
@@ -185,7 +193,7 @@ pub(crate) async fn add(
         )));
     }
     changeable(&api, address)?;
-    let Change { prefixes, settings, tags, name } = read_change(&body)?;
+    let Change { prefixes, settings, tags, name, certificate_name } = read_change(&body)?;
     let added = prefixes.clone();
     change(&api, move |store| async move {
         store.add_prefixes(address, &prefixes).await?;
@@ -197,6 +205,9 @@ pub(crate) async fn add(
         }
         if let Some(name) = name {
             store.put_name(address, name).await?;
+        }
+        if let Some(name) = certificate_name {
+            store.put_certificate_name(address, name).await?;
         }
         registered_by_request(store.as_ref(), address).await
     })
@@ -329,6 +340,9 @@ where
 
 const EXAMPLE: &str = r#"{"prefixes":[{"prefix":"172.16.1.0","prefixLen":24}]}"#;
 
+/// What a body may have beside prefixes and settings.
+const OTHERS: [&str; 3] = ["tags", "name", "certificateName"];
+
 /// What a body changes.
 struct Change {
     prefixes: Vec<Prefix>,
@@ -336,6 +350,8 @@ struct Change {
     tags: Option<Vec<Tag>>,
     /// `Some(None)` removes it.
     name: Option<Option<SenderName>>,
+    /// The same.
+    certificate_name: Option<Option<CertificateName>>,
 }
 
 /// Everything that a body changes, or the first error in it.
@@ -345,21 +361,21 @@ fn read_change(body: &[u8]) -> Result<Change, Error> {
     let is_setting = |(key, _): &(String, Document)| NAMES.contains(&key.as_str());
     let settings = object.iter().filter(|member| is_setting(member)).map(|(key, value)| read_setting(key, value));
     let settings = settings.collect::<Result<Vec<_>, _>>()?;
-    let is_list = |(key, _): &(String, Document)| matches!(key.as_str(), "prefixes" | "tags" | "name");
-    if let Some((key, _)) = object.iter().find(|member| !is_setting(member) && !is_list(member)) {
-        let keys: Vec<&str> = ["prefixes"].into_iter().chain(NAMES).chain(["tags", "name"]).collect();
+    let is_other = |(key, _): &(String, Document)| key == "prefixes" || OTHERS.contains(&key.as_str());
+    if let Some((key, _)) = object.iter().find(|member| !is_setting(member) && !is_other(member)) {
+        let keys: Vec<&str> = ["prefixes"].into_iter().chain(NAMES).chain(OTHERS).collect();
         return Err(unknown_key(JsonPath::Root, key, &keys));
     }
     let member = |name| object.iter().find(|(key, _)| key == name).map(|(_, value)| value);
     let tags = member("tags").map(read_tags).transpose()?;
     let name = member("name").map(read_name).transpose()?;
-    match member("prefixes") {
-        None if settings.is_empty() && tags.is_none() && name.is_none() => {
-            Err(JsonPath::Key(&JsonPath::Root, "prefixes").problem("is missing"))
-        }
-        None => Ok(Change { prefixes: Vec::new(), settings, tags, name }),
-        Some(prefixes) => Ok(Change { prefixes: prefixes_of(prefixes)?, settings, tags, name }),
-    }
+    let certificate_name = member("certificateName").map(read_certificate_name).transpose()?;
+    let prefixes = match member("prefixes") {
+        None if object.is_empty() => Err(JsonPath::Key(&JsonPath::Root, "prefixes").problem("is missing"))?,
+        None => Vec::new(),
+        Some(prefixes) => prefixes_of(prefixes)?,
+    };
+    Ok(Change { prefixes, settings, tags, name, certificate_name })
 }
 
 /// Tags; null is none.
@@ -381,6 +397,16 @@ fn read_name(name: &Document) -> Result<Option<SenderName>, Error> {
     }
     let text = name.text(place, r#"null or a name such as "edge-1""#)?;
     text.parse().map(Some).map_err(|error: SenderNameError| place.problem(error))
+}
+
+/// The name of a certificate; null is none.
+fn read_certificate_name(name: &Document) -> Result<Option<CertificateName>, Error> {
+    let place = JsonPath::Key(&JsonPath::Root, "certificateName");
+    if *name == Document::Null {
+        return Ok(None);
+    }
+    let text = name.text(place, r#"null or a name such as "edge-1.example.net""#)?;
+    text.parse().map(Some).map_err(|error: CertificateNameError| place.problem(error))
 }
 
 /// A setting; null is its default.

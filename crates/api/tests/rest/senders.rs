@@ -89,6 +89,28 @@ fn settings_are_put_beside_prefixes_or_alone_and_shown_if_they_are_no_defaults()
 }
 
 #[test]
+fn the_name_of_a_certificate_is_put_shown_and_removed() {
+    let server = Server::start();
+    let put = |body: &str| ask(server.address, "PUT", "/senders/172.16.1.1", body);
+    let mut expected = json!({"ip": "172.16.1.1", "last": null, "prefixes": [], "certificateName": "r1.example.net"});
+    assert_eq!(put(r#"{"certificateName": "R1.example.net"}"#).json(), expected);
+    assert!(server.was_notified());
+    expected["samplingRate"] = json!(10);
+    assert_eq!(put(r#"{"samplingRate": 10}"#).json(), expected);
+    assert_eq!(ask(server.address, "GET", "/senders", "").json(), json!([expected]));
+    for (body, reason) in [
+        (r#"{"certificateName": "*.example.net"}"#, "certificateName: '*.example.net' is not a name of a certificate"),
+        (r#"{"certificateName": 1}"#, "certificateName: must be null or a name such as"),
+        (r#"{"certificatename": "a"}"#, "certificatename: unknown key; did you mean certificateName?"),
+    ] {
+        let refused = put(body).refusal(400, "BAD_REQUEST");
+        assert!(refused.contains(reason), "{body}: {refused}");
+    }
+    let without = put(r#"{"certificateName": null}"#).json();
+    assert_eq!(without, json!({"ip": "172.16.1.1", "last": null, "prefixes": [], "samplingRate": 10}));
+}
+
+#[test]
 fn tags_are_replaced_by_those_of_a_request_and_shown_if_there_are_some() {
     let server = Server::start();
     let put = |body: &str| ask(server.address, "PUT", "/senders/172.16.1.1", body);

@@ -72,7 +72,8 @@ fn sender(value: &Value) -> Result<Stated<Sender>, Misfit> {
     let mut sender = Sender::at(text).map_err(|error| misfit(address, error))?;
     for member in members.iter().filter(|member| member.name != "address") {
         if !SENDER_KEYS.iter().chain(&NAMES).any(|key| *key == member.name) {
-            return Err(unknown(member, &["address", "name", "prefixes", "tags"], &NAMES));
+            let others: Vec<&str> = ["address"].into_iter().chain(SENDER_KEYS).collect();
+            return Err(unknown(member, &others, &NAMES));
         }
         let words = in_table(member, member.value.words())?;
         sender.set(&member.name, &words).map_err(|error| misfit(member, error))?;
@@ -146,7 +147,7 @@ pub(super) fn show_network(network: &Network) -> String {
 
 /// A sender as an inline table.
 pub(super) fn show_sender(sender: &Sender) -> String {
-    let Sender { address, prefixes, settings, tags, name, .. } = sender;
+    let Sender { address, prefixes, settings, tags, name, certificate_name, .. } = sender;
     let mut members = vec![member("address", text(address))];
     members.extend(name.iter().map(|name| member("name", text(name))));
     if !prefixes.is_empty() {
@@ -155,6 +156,7 @@ pub(super) fn show_sender(sender: &Sender) -> String {
     if !tags.is_empty() {
         members.push(member("tags", texts(tags.iter().map(Tag::to_string))));
     }
+    members.extend(certificate_name.iter().map(|name| member("certificateName", text(name))));
     members.extend(settings.changed().map(|setting| match setting {
         Setting::SamplingRate(_) => member(setting.name(), setting.value()),
         _ => member(setting.name(), text(&setting.value())),

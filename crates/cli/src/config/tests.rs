@@ -73,8 +73,8 @@ const CHANGED: &[(&str, &str, &str)] = &[
     ),
     (
         "senders.known",
-        "[{ address = \"192.0.2.1\", name = \"edge-1\", prefixes = [\"198.51.100.0/24\", \"2001:db8::/32\"], tags = [\"b\", \"a\"], samplingRate = 1000, flowDirection = \"ingress\" }, { address = \"2001:db8::1\" }]",
-        "192.0.2.1 name=edge-1 prefixes=198.51.100.0/24,2001:db8::/32 tags=a,b samplingRate=1000 flowDirection=ingress; 2001:db8::1",
+        "[{ address = \"192.0.2.1\", name = \"edge-1\", prefixes = [\"198.51.100.0/24\", \"2001:db8::/32\"], tags = [\"b\", \"a\"], certificateName = \"edge-1.example.net\", samplingRate = 1000, flowDirection = \"ingress\" }, { address = \"2001:db8::1\" }]",
+        "192.0.2.1 name=edge-1 prefixes=198.51.100.0/24,2001:db8::/32 tags=a,b certificateName=edge-1.example.net samplingRate=1000 flowDirection=ingress; 2001:db8::1",
     ),
     ("senders.accept", "[\"10.0.0.0/8\", \"2001:db8::/32\"]", "10.0.0.0/8, 2001:db8::/32"),
     ("senders.acceptLimit", "7", "7"),
@@ -358,7 +358,7 @@ fn an_invalid_value_is_an_error_that_names_valid_ones() {
         ),
         (
             "[[senders.known]]\naddress = \"::1\"\nsamplingrate = 1",
-            "3:1: senders.known has a table with the unknown key 'samplingrate'; its keys are address, name, prefixes, tags, samplingRate, flowDirection, outCounters, natAddresses, tunnels, identity",
+            "3:1: senders.known has a table with the unknown key 'samplingrate'; its keys are address, name, prefixes, tags, certificateName, samplingRate, flowDirection, outCounters, natAddresses, tunnels, identity",
         ),
         (
             "senders.known = [{address = \"::1\"}, {address = \"0::1\"}]",

@@ -14,6 +14,7 @@ use flow::{Network, Prefix};
 use interfaces::Known;
 use origin::{Order, Source};
 use storage::Sender;
+use storage::sender_words::SENDER_KEYS;
 
 use super::tables::{self, Stated};
 use super::value::{Misfit, Value};
@@ -166,7 +167,9 @@ impl ValueKind<'_> {
             Self::Interfaces(_) => {
                 "a list of <router> <index> <name> [<speed>|-] [<description>]; may be empty".to_owned()
             }
-            Self::Senders(_) => format!("tables with address, and any of name, prefixes, tags, {}", NAMES.join(", ")),
+            Self::Senders(_) => {
+                format!("tables with address, and any of {}, {}", SENDER_KEYS.join(", "), NAMES.join(", "))
+            }
             Self::Networks(_) => "tables with prefix, and any of name, customer, tags, as, senders".to_owned(),
             Self::ForwardTargets(_) => "tables with address, and any of exporters, source".to_owned(),
             Self::Fields(_) => {

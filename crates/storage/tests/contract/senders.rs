@@ -130,9 +130,22 @@ pub(crate) async fn names_and_who_registered_are_replaced_alone(store: &dyn Stor
     );
     store.register(sender(1), Request).await?;
     assert_eq!(known(sender(1)).await?, (Some("edge-1".to_owned()), Request));
+    let certificate_name = async || -> Result<Option<String>, Box<dyn Error>> {
+        let found = store.sender(sender(1)).await?.ok_or("not there")?;
+        assert!(store.senders().await?.contains(&found));
+        Ok(found.certificate_name.map(|name| name.to_string()))
+    };
+    store.put_certificate_name(sender(1), Some("edge-1.example.net".parse()?)).await?;
+    store.put_certificate_name(sender(1), Some("edge.example.net".parse()?)).await?;
+    assert_eq!(certificate_name().await?.as_deref(), Some("edge.example.net"));
+    assert_eq!(known(sender(1)).await?, (Some("edge-1".to_owned()), Request));
+    store.put_certificate_name(sender(1), None).await?;
+    assert_eq!(certificate_name().await?, None);
+    store.put_certificate_name(sender(1), Some("edge.example.net".parse()?)).await?;
     store.remove_sender(sender(1)).await?;
     store.add_prefixes(sender(1), &[]).await?;
     assert_eq!(known(sender(1)).await?, (None, Request));
+    assert_eq!(certificate_name().await?, None);
 
     let refused = async || -> Result<Vec<IpAddr>, Box<dyn Error>> {
         Ok(store.sender(OPERATOR).await?.ok_or("not there")?.refused)

@@ -102,7 +102,15 @@ function RouterActions({ sender, onChange }: { sender: Sender; onChange: () => v
   );
 }
 
-const SETTINGS = ["samplingRate", "flowDirection", "outCounters", "natAddresses", "tunnels", "identity"] as const;
+const SETTINGS = [
+  "samplingRate",
+  "flowDirection",
+  "outCounters",
+  "natAddresses",
+  "tunnels",
+  "identity",
+  "certificateName",
+] as const;
 
 function Registration({ sender, onChange }: { sender: Sender; onChange: () => void }) {
   const [leaving, setLeaving] = useState<string | null>(null);

@@ -9,7 +9,9 @@ use std::str::FromStr;
 use anyhow::bail;
 use clap::Subcommand;
 use flow::sender_settings::NAMES;
-use flow::{Prefix, SenderName, SenderNameError, Setting, SettingError, Tag, TagError};
+use flow::{
+    CertificateName, CertificateNameError, Prefix, SenderName, SenderNameError, Setting, SettingError, Tag, TagError,
+};
 use serde_json::{Value, json};
 
 use super::{Zone, ask, moment, number, print, print_removed, text};
@@ -30,6 +32,7 @@ Examples:
   netflow senders set 192.0.2.1 samplingRate=1000 flowDirection=ingress
   netflow senders set 192.0.2.1 samplingRate=announced
   netflow senders set 192.0.2.1 tags=edge,site-a name=edge-1
+  netflow senders set 192.0.2.1 --certificate-name edge-1.example.net
   netflow senders remove 192.0.2.1 2001:db8::/32
   netflow senders remove 192.0.2.1 --entirely
   netflow senders import routers.txt --dry-run")]
@@ -69,8 +72,12 @@ enum Action {
         /// samplingRate (a number or announced), flowDirection (both, ingress or egress), outCounters (same or reverse),
         /// natAddresses (reported or inside), tunnels (outer or inner), identity (source or agent); tags (words with
         /// commas, by which questions select senders, or nothing); name (what it is called, or nothing)
-        #[arg(required = true, value_name = "NAME=VALUE")]
+        #[arg(required_unless_present = "certificate_name", value_name = "NAME=VALUE")]
         settings: Vec<Change>,
+        /// The DNS name that its certificate must have for an export connection with TLS; empty for any certificate of the
+        /// authorities in netflow.tls.ca. The same as certificateName=NAME
+        #[arg(long, value_name = "NAME", value_parser = certificate_name)]
+        certificate_name: Option<Change>,
     },
     /// Register the routers of a file and add what it has: a line for each, such as "192.0.2.1 name=edge-1 prefixes=10.0.0.0/8
     /// tags=edge,site-a samplingRate=1000"
@@ -102,7 +109,10 @@ enum Change {
     Setting(Setting),
     Tags(Vec<Tag>),
     Name(Option<SenderName>),
+    CertificateName(Option<CertificateName>),
 }
+
+const CERTIFICATE_NAME: &str = "certificateName";
 
 /// Why nothing can be set.
 #[derive(Debug, thiserror::Error)]
@@ -113,7 +123,9 @@ enum ChangeError {
     Tag(#[from] TagError),
     #[error(transparent)]
     Name(#[from] SenderNameError),
-    #[error("there is no setting '{0}' of a sender; there are {names}, tags, name", names = NAMES.join(", "))]
+    #[error(transparent)]
+    CertificateName(#[from] CertificateNameError),
+    #[error("there is no setting '{0}' of a sender; there are {names}, tags, name, certificateName", names = NAMES.join(", "))]
     Unknown(String),
 }
 
@@ -126,6 +138,8 @@ impl FromStr for Change {
             Some(("tags", tags)) => Ok(Self::Tags(tags.split(',').map(str::parse).collect::<Result<_, _>>()?)),
             Some(("name", "")) => Ok(Self::Name(None)),
             Some(("name", name)) => Ok(Self::Name(Some(name.parse()?))),
+            Some((CERTIFICATE_NAME, "")) => Ok(Self::CertificateName(None)),
+            Some((CERTIFICATE_NAME, name)) => Ok(Self::CertificateName(Some(name.parse()?))),
             _ => text.parse().map(Self::Setting).map_err(|error| match error {
                 SettingError::Unknown(name) => ChangeError::Unknown(name),
                 other => other.into(),
@@ -134,12 +148,17 @@ impl FromStr for Change {
     }
 }
 
+fn certificate_name(name: &str) -> Result<Change, ChangeError> {
+    format!("{CERTIFICATE_NAME}={name}").parse()
+}
+
 impl Change {
     /// As a member of the body of a request.
     fn member(self) -> (String, Value) {
         match self {
             Self::Setting(setting) => (setting.name().to_owned(), setting.value().into()),
             Self::Name(name) => ("name".to_owned(), name.map(|name| name.to_string()).into()),
+            Self::CertificateName(name) => (CERTIFICATE_NAME.to_owned(), name.map(|name| name.to_string()).into()),
             Self::Tags(tags) => ("tags".to_owned(), tags.iter().map(Tag::to_string).collect()),
         }
     }
@@ -164,8 +183,9 @@ pub(crate) fn run(config: &Config, arguments: Arguments) -> Result<ExitCode, Fai
         Action::List => ask(&client, "GET", "/senders", "")?,
         Action::Show { sender } => ask(&client, "GET", &format!("/senders/{sender}"), "")?,
         Action::Add { sender, prefixes } => ask(&client, "PUT", &format!("/senders/{sender}"), &body(&prefixes))?,
-        Action::Set { sender, settings } => {
-            let body = Value::Object(settings.into_iter().map(Change::member).collect()).to_string();
+        Action::Set { sender, settings, certificate_name } => {
+            let changes = settings.into_iter().chain(certificate_name);
+            let body = Value::Object(changes.map(Change::member).collect()).to_string();
             ask(&client, "PUT", &format!("/senders/{sender}"), &body)?
         }
         Action::Import { file, dry_run } => return import::import(&client, &file, dry_run, format),
@@ -275,5 +295,5 @@ fn settings(sender: &Value) -> String {
     };
     let tags: Vec<String> = sender["tags"].as_array().into_iter().flatten().map(text).collect();
     let tags = (!tags.is_empty()).then(|| format!("tags={}", tags.join(",")));
-    NAMES.into_iter().filter_map(value).chain(tags).collect::<Vec<_>>().join(" ")
+    NAMES.into_iter().chain([CERTIFICATE_NAME]).filter_map(value).chain(tags).collect::<Vec<_>>().join(" ")
 }

@@ -37,7 +37,7 @@ pub(super) enum Source {
 }
 
 /// Settings of senders with the values that they take; a number follows after `=`.
-const SETTINGS: [&str; 14] = [
+const SETTINGS: [&str; 15] = [
     "samplingRate=",
     "samplingRate=announced",
     "flowDirection=both",
@@ -52,6 +52,7 @@ const SETTINGS: [&str; 14] = [
     "identity=source",
     "identity=agent",
     "name=",
+    "certificateName=",
 ];
 
 /// The ends of flows, which `netflow series --field` takes beside the fields.

@@ -117,7 +117,9 @@ fn differences(sender: &Sender, known: Option<&Value>) -> Map<String, Value> {
         members.insert("prefixes".to_owned(), prefixes.into());
     }
     let tags: Vec<String> = sender.tags.iter().map(Tag::to_string).collect();
-    let stated = [("name", json!(sender.name.as_ref().map(ToString::to_string))), ("tags", json!(tags))];
+    let certificate_name = json!(sender.certificate_name.as_ref().map(ToString::to_string));
+    let name = json!(sender.name.as_ref().map(ToString::to_string));
+    let stated = [("name", name), ("certificateName", certificate_name), ("tags", json!(tags))];
     let settings = sender.settings.changed().map(|setting| (setting.name(), setting.value()));
     let settings = settings.map(|(name, value)| (name, value.parse::<u32>().map_or(Value::from(value), Value::from)));
     for (name, value) in stated.into_iter().chain(settings) {
