@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, bail};
+use collector::{TlsCertificates, TlsSettings};
 use flow::Timestamp;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use x509_cert::Certificate;
@@ -46,7 +46,7 @@ pub(crate) fn server(tls: &Tls) -> anyhow::Result<Option<Arc<ServerConfig>>> {
 ///
 /// # Errors
 /// When a file is not set, cannot be read or has the wrong content, or the key belongs to another certificate.
-pub(crate) fn exporters(tls: &NetflowTls) -> anyhow::Result<Option<Arc<ServerConfig>>> {
+pub(crate) fn exporters(tls: &NetflowTls) -> anyhow::Result<Option<TlsSettings>> {
     if tls.listen.is_empty() {
         return Ok(None);
     }
@@ -59,13 +59,10 @@ pub(crate) fn exporters(tls: &NetflowTls) -> anyhow::Result<Option<Arc<ServerCon
             missing.join(" and ")
         );
     };
-    let provider = Arc::new(ring::default_provider());
     let own = certified(certificate, key, "netflow.tls")?;
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(authorities(Some(ca), "netflow.tls.ca")?);
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build()?;
-    let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    Ok(Some(Arc::new(builder.with_client_cert_verifier(verifier).with_cert_resolver(own))))
+    Ok(Some(TlsSettings { listen: tls.listen.clone(), certificates: TlsCertificates::new(own, roots)? }))
 }
 
 /// A certificate with its chain and its private key, of these files, which a section of the configuration names.

@@ -7,6 +7,8 @@
 //! | `reader` | the threads that read connections: as many as shards, each drives one of them |
 //! | `connection` | one connection: cuts what arrives into messages, for the shard |
 //! | `stream` | its octets, without what encryption adds |
+//! | `encryption` | TLS, and why an exporter is not verified |
+//! | `handshakes` | how many connections may be unverified at a time |
 //! | `end`, `refusal` | why a connection ended, or did not begin |
 //! | `table` | the open connections, their bounds, and what is shown of them |
 //! | `orders` | orders to these threads |
@@ -17,7 +19,9 @@
 
 mod acceptor;
 mod connection;
+mod encryption;
 mod end;
+mod handshakes;
 mod orders;
 mod reader;
 mod refusal;
@@ -34,17 +38,18 @@ use std::time::SystemTime;
 
 use flow::{Exporter, Timestamp};
 use pipeline::{Admitted, Exporters};
-use rustls::ServerConfig;
 use view::ListeningAddress;
 
 use self::acceptor::{Acceptor, AcceptorOrder, Listener, ReaderThread};
 use self::connection::Connection;
+pub use self::encryption::TlsCertificates;
 use self::orders::{Orders, orders};
 use self::reader::{Reader, ReaderOrder, wait_for_orders};
 use self::stream::Stream;
 use self::table::Open;
 pub(crate) use self::table::{Table, counters, gauge};
 use crate::acceptance::Acceptance;
+use crate::certificate_names::CertificateNames;
 use crate::journaled_shard::JournaledShard;
 use crate::listening::lacks_family;
 use crate::lock::{locked, locked_in_turn};
@@ -72,7 +77,7 @@ pub struct TlsSettings {
     /// The addresses to accept connections with TLS at.
     pub listen: Vec<SocketAddr>,
     /// The certificates: those shown to exporters, and what those of exporters are verified against.
-    pub server: Arc<ServerConfig>,
+    pub certificates: TlsCertificates,
 }
 
 impl Default for ExportConnectionSettings {
@@ -99,6 +104,7 @@ pub(crate) struct Parts {
     pub(crate) shards: Vec<Arc<TurnMutex<JournaledShard>>>,
     pub(crate) admitted: Admitted,
     pub(crate) acceptance: Acceptance,
+    pub(crate) certificate_names: CertificateNames,
     pub(crate) exporters: Exporters,
     /// Dropped by each thread that reads when it ends.
     pub(crate) running: Sender<()>,
@@ -206,7 +212,7 @@ impl ExportConnections {
     fn start(&self) -> io::Result<Threads> {
         let (acceptor, ordered) = orders()?;
         let mut threads = Threads { acceptor, readers: Arc::default(), running: Vec::new(), kept: Arc::default() };
-        let Parts { shards, admitted, acceptance, exporters, running } = &self.parts;
+        let Parts { shards, admitted, acceptance, certificate_names, exporters, running } = &self.parts;
         let mut pulses = self.pulses.iter();
         let accepting = pulses.next();
         let mut readers = Vec::new();
@@ -218,6 +224,7 @@ impl ExportConnections {
                 counting: Arc::clone(counting),
                 admitted: Arc::clone(admitted),
                 acceptance: acceptance.clone(),
+                certificate_names: certificate_names.clone(),
                 table: self.table.clone(),
                 pulse: pulse.clone(),
                 waiting: wait_for_orders(&ordered)?,
@@ -233,6 +240,7 @@ impl ExportConnections {
             let acceptor = Acceptor {
                 admitted: Arc::clone(admitted),
                 acceptance: acceptance.clone(),
+                certificate_names: certificate_names.clone(),
                 exporters: exporters.clone(),
                 table: self.table.clone(),
                 pulse: pulse.clone(),
@@ -253,7 +261,7 @@ impl ExportConnections {
         self.table.set_per_sender(wanted.per_sender);
         let Some(threads) = &self.threads else { return };
         if let Some(tls) = &wanted.tls {
-            threads.acceptor.give(AcceptorOrder::Encrypt(Arc::clone(&tls.server)));
+            threads.acceptor.give(AcceptorOrder::Encrypt(tls.certificates.clone()));
         }
         let is_wanted = |place: &Place| wanted.addresses().any(|it| it == (place.configured, place.is_tls));
         // systemd holds a passed socket too, so after a close, connections would wait there in vain.

@@ -22,6 +22,7 @@
 //! | `surveys` | asks the SNMP agents of routers the same, and for their own names |
 //! | `known_names` | what routers are called |
 //! | `reverse_names` | asks DNS for that |
+//! | `certificate_names` | the names that certificates of senders must have |
 //! | `origins` | the sources of AS numbers and countries that the shards look up |
 //! | `monitoring` | the routes of routers, from BMP sessions |
 //! | `stream_sockets` | options of TCP sockets |
@@ -42,6 +43,7 @@
 
 mod acceptance;
 mod bit_rates;
+mod certificate_names;
 mod change;
 mod export_connections;
 mod first_flush;
@@ -85,7 +87,7 @@ pub mod turn_mutex;
 mod view;
 
 pub use change::Prepared;
-pub use export_connections::{ExportConnectionSettings, TlsSettings};
+pub use export_connections::{ExportConnectionSettings, TlsCertificates, TlsSettings};
 pub use flush_counts::FlushCounts;
 pub use forwarding::{FORWARD_QUEUE, ForwardError, ForwardSource, ForwardTarget, MOST_TARGETS};
 pub use give_way::lower_priority;

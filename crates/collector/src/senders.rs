@@ -18,6 +18,7 @@ use tokio::time::error::Elapsed;
 use view::NameSource;
 
 use crate::acceptance::{Acceptance, Ranges};
+use crate::certificate_names::CertificateNames;
 use crate::known_names::KnownNames;
 use crate::local::Local;
 use crate::lock::locked;
@@ -185,6 +186,11 @@ impl Registrations {
         self.published.names.clone()
     }
 
+    /// The names that certificates of senders must have.
+    pub(crate) fn certificate_names(&self) -> CertificateNames {
+        self.published.certificate_names.clone()
+    }
+
     /// Publishes them with what is stated now.
     pub fn set_stated(&mut self, stated: &Arc<Stated>) {
         if !Arc::ptr_eq(stated, &self.published.stated) {
@@ -290,6 +296,7 @@ struct Published {
     own: OwnNetworks,
     origins: Origins,
     names: KnownNames,
+    certificate_names: CertificateNames,
 }
 
 impl Published {
@@ -315,6 +322,8 @@ impl Published {
         }
         let named = senders.iter().filter_map(|sender| Some((sender.address, sender.name.clone()?)));
         self.names.replace(NameSource::Configured, &named.collect::<HashMap<IpAddr, SenderName>>());
+        let named = senders.iter().filter_map(|sender| Some((sender.address, sender.certificate_name.clone()?)));
+        self.certificate_names.replace(named.collect());
         // A registry that another program writes to may have it. No datagram has such a source address.
         let (refused, senders): (Vec<&Sender>, Vec<&Sender>) =
             senders.iter().partition(|sender| sender.address.is_unspecified());

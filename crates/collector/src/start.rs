@@ -230,7 +230,8 @@ fn connect(
     pulses: &mut Vec<Pulse>,
 ) -> Result<ExportConnections, StartError> {
     let (admitted, acceptance) = (registrations.admitted(), registrations.acceptance());
-    let parts = Parts { shards: shards.to_vec(), admitted, acceptance, exporters: exporters.clone(), running };
+    let (shards, certificate_names) = (shards.to_vec(), registrations.certificate_names());
+    let parts = Parts { shards, admitted, acceptance, certificate_names, exporters: exporters.clone(), running };
     let mut connections = ExportConnections::new(parts);
     let passed = std::mem::take(&mut settings.passed_streams);
     let wanted = &settings.reloadable.export_connections;

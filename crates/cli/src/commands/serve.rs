@@ -51,7 +51,7 @@ use self::streams::Streams;
 use crate::config::{Archive, Config, Loaded, Query, Storage};
 use crate::exit_code::{ExitCode, Failure, OrExit};
 use crate::service_manager::State;
-use crate::{agents, configured_store, log, restoration, service_manager, tls};
+use crate::{agents, configured_store, log, restoration, service_manager};
 
 /// The end of its help.
 pub(crate) const EXAMPLES: &str = "\
@@ -87,7 +87,7 @@ pub(crate) fn run(loaded: Loaded) -> Result<ExitCode, Failure> {
 async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets) -> Result<(), Failure> {
     let keys = interface::keys(config)?;
     let agents = agents::settings(&config.snmp).or_exit(ExitCode::Config)?;
-    tls::exporters(&config.netflow.tls).or_exit(ExitCode::Config)?;
+    let settings = config.settings().or_exit(ExitCode::Config)?;
     // The identity first: a second collector on the same directory must change nothing.
     let path = configured_store::path(config);
     if let Some(replaced) = restoration::finish_interrupted(&path).or_exit(ExitCode::Store)? {
@@ -107,7 +107,7 @@ async fn serve(config: &Config, file: Option<PathBuf>, mut passed: PassedSockets
     let listener = interface::listener(at, passed_stream)
         .with_context(|| format!("cannot serve the REST interface at {at} (http.listen)"))
         .or_exit(ExitCode::Listen)?;
-    let settings = with_passed(config.settings(), passed)?;
+    let settings = with_passed(settings, passed)?;
     let serving = listener.local_addr().or_exit(ExitCode::Listen)?;
     let senders_changed = Arc::new(Notify::new());
     let local = configured_store::local(config, writer.writer, is_reachable).or_exit(ExitCode::Store)?;

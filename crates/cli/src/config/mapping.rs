@@ -30,8 +30,11 @@ const NAME_OCTETS: usize = 64;
 
 impl Config {
     /// The settings to start a collector with, except sockets passed by the service manager.
-    pub(crate) fn settings(&self) -> Settings {
-        Settings {
+    ///
+    /// # Errors
+    /// If the files of `netflow.tls` cannot be used.
+    pub(crate) fn settings(&self) -> anyhow::Result<Settings> {
+        Ok(Settings {
             passed: Vec::new(),
             passed_streams: Vec::new(),
             kept_connections: Vec::new(),
@@ -39,8 +42,8 @@ impl Config {
             steering: self.server.steering,
             receive_buffer: self.server.receive_buffer,
             origins: self.origins(),
-            reloadable: self.reloadable(),
-        }
+            reloadable: self.reloadable()?,
+        })
     }
 
     /// The sources of AS numbers, before their owners know any.
@@ -51,8 +54,11 @@ impl Config {
     }
 
     /// The settings that a reload can change.
-    pub(crate) fn reloadable(&self) -> Reloadable {
-        Reloadable {
+    ///
+    /// # Errors
+    /// If the files of `netflow.tls` cannot be used.
+    pub(crate) fn reloadable(&self) -> anyhow::Result<Reloadable> {
+        Ok(Reloadable {
             listen: self.listen(),
             forward: self.forward.targets.clone(),
             rules: self.rules(),
@@ -65,10 +71,11 @@ impl Config {
             bmp: BmpSettings { listen: self.bmp.listen.clone(), memory: self.bmp.memory },
             export_connections: ExportConnectionSettings {
                 tcp: self.netflow.tcp.listen.clone(),
+                tls: tls::exporters(&self.netflow.tls)?,
                 ..ExportConnectionSettings::default()
             },
             counted_prefixes: self.metrics.prefixes.map_or(0, NonZero::get),
-        }
+        })
     }
 
     /// Where datagrams are received; each address takes every protocol.

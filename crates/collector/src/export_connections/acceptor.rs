@@ -14,20 +14,25 @@ use flow::{Exporter, Timestamp};
 use pipeline::{Admitted, Exporters, Snapshot};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustls::ServerConfig;
 
 use super::connection::Connection;
+use super::encryption::{Tls, TlsCertificates};
+use super::end::End;
+use super::handshakes::Handshakes;
 use super::orders::{Ordered, Orders};
 use super::reader::ReaderOrder;
 use super::refusal::Refusal;
 use super::stream::Stream;
 use super::table::{Open, Table};
 use crate::acceptance::Acceptance;
+use crate::certificate_names::CertificateNames;
 use crate::pulse::Pulse;
 use crate::stream_sockets;
 
 /// The longest sleep.
 const NAP: Duration = Duration::from_millis(500);
+/// The same while there are too many handshakes.
+const HANDSHAKE_NAP: Duration = Duration::from_millis(50);
 /// The connections accepted at a time at one address, before others have their turn.
 const ACCEPTED_AT_ONCE: usize = 64;
 /// The connections accepted in [`ACCEPT_TIME`], with those that are refused: more wait in the kernel, so that a flood of them takes
@@ -55,7 +60,7 @@ pub(super) enum AcceptorOrder {
         is_tls: bool,
     },
     /// The TLS of the connections that follow.
-    Encrypt(Arc<ServerConfig>),
+    Encrypt(TlsCertificates),
     Stop,
 }
 
@@ -81,6 +86,7 @@ impl ReaderThread {
 pub(super) struct Acceptor {
     pub(super) admitted: Admitted,
     pub(super) acceptance: Acceptance,
+    pub(super) certificate_names: CertificateNames,
     /// Where unregistered addresses are noted.
     pub(super) exporters: Exporters,
     pub(super) table: Table,
@@ -93,7 +99,8 @@ pub(super) struct Acceptor {
 struct Accepting {
     acceptor: Acceptor,
     listeners: Vec<Listener>,
-    tls: Option<Arc<ServerConfig>>,
+    tls: Option<TlsCertificates>,
+    handshakes: Handshakes,
     /// Until then no connections are accepted.
     paused_until: Option<Instant>,
     /// The connections accepted since then.
@@ -112,6 +119,7 @@ impl Acceptor {
             acceptor: self,
             listeners: Vec::new(),
             tls: None,
+            handshakes: Handshakes::new(Instant::now()),
             paused_until: None,
             accepted: 0,
             since: Instant::now(),
@@ -146,11 +154,14 @@ impl Accepting {
         let now = Instant::now();
         let pause =
             self.paused_until.map(|until| until.saturating_duration_since(now)).filter(|pause| !pause.is_zero());
-        let listeners: &[Listener] = if pause.is_some() { &[] } else { &self.listeners };
+        let may_encrypt = self.handshakes.has_room(now);
+        let is_polled = |listener: &&Listener| pause.is_none() && (may_encrypt || !listener.is_tls);
+        let listeners: Vec<&Listener> = self.listeners.iter().filter(is_polled).collect();
         let mut polled = vec![PollFd::new(&self.acceptor.ordered, PollFlags::IN)];
         polled
             .extend(listeners.iter().map(|listener| PollFd::from_borrowed_fd(listener.socket.as_fd(), PollFlags::IN)));
-        let nap = Timespec::try_from(pause.unwrap_or(NAP).min(NAP)).ok();
+        let nap = pause.unwrap_or(if may_encrypt { NAP } else { HANDSHAKE_NAP });
+        let nap = Timespec::try_from(nap.min(NAP)).ok();
         match poll(&mut polled, nap.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => {
@@ -184,13 +195,13 @@ impl Accepting {
     fn accept(&mut self, configured: SocketAddr, is_tls: bool) {
         let position = self.listeners.iter().position(|it| (it.configured, it.is_tls) == (configured, is_tls));
         for _ in 0..ACCEPTED_AT_ONCE {
-            if !self.may_accept() {
+            if is_tls && !self.handshakes.has_room(Instant::now()) || !self.may_accept() {
                 return;
             }
             let Some(listener) = position.and_then(|position| self.listeners.get(position)) else { return };
             let listening = listener.socket.local_addr().unwrap_or(configured);
             match listener.socket.accept() {
-                Ok((stream, from)) => self.begin(stream, from, configured, listening),
+                Ok((stream, from)) => self.begin(stream, from, (configured, is_tls), listening),
                 Err(error) => match error.kind() {
                     io::ErrorKind::WouldBlock => return,
                     io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted => {}
@@ -219,7 +230,13 @@ impl Accepting {
     }
 
     /// Gives a connection to a thread, or closes it before anything is read of it.
-    fn begin(&mut self, stream: TcpStream, from: SocketAddr, configured: SocketAddr, listening: SocketAddr) {
+    fn begin(
+        &mut self,
+        socket: TcpStream,
+        from: SocketAddr,
+        (configured, is_tls): (SocketAddr, bool),
+        listening: SocketAddr,
+    ) {
         let now = Timestamp::from(SystemTime::now());
         let exporter = Exporter::tcp(from.ip(), from.port());
         let open = self
@@ -239,9 +256,22 @@ impl Accepting {
             self.acceptor.exporters.note_connected(exporter.address);
         }
         // Of one that has been closed meanwhile, the thread that reads it notices.
-        let _ = stream_sockets::prepare(&stream);
-        let connection = Connection::new(Stream::Plain(stream), open, configured);
-        ReaderThread::read(&self.acceptor.readers, connection);
+        let _ = stream_sockets::prepare(&socket);
+        let stream = match is_tls {
+            false => Ok(Stream::Plain(socket)),
+            true => self.encrypted(socket, exporter.address),
+        };
+        match stream {
+            Ok(stream) => ReaderThread::read(&self.acceptor.readers, Connection::new(stream, open, configured)),
+            Err(end) => self.acceptor.table.end(&open, &end, now),
+        }
+    }
+
+    fn encrypted(&mut self, socket: TcpStream, sender: IpAddr) -> Result<Stream, End> {
+        // There are certificates before the first address with TLS.
+        let certificates = self.tls.as_ref().ok_or(End::NotListening)?;
+        let tls = Tls::new(certificates, self.acceptor.certificate_names.of(sender)).map_err(End::Unverified)?;
+        Ok(Stream::encrypted(socket, tls, self.handshakes.begin()))
     }
 
     /// Whether a sender is registered, or only may register itself.

@@ -1,6 +1,5 @@
 //! One export connection: cuts what arrives into messages, and hands these to a shard.
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard};
@@ -14,6 +13,7 @@ use super::end::{End, MESSAGE_PATIENCE};
 use super::stream::Stream;
 use super::table::Open;
 use crate::acceptance::Acceptance;
+use crate::certificate_names::CertificateNames;
 use crate::journaled_shard::JournaledShard;
 use crate::lock::locked_in_turn;
 use crate::turn_mutex::TurnMutex;
@@ -133,14 +133,20 @@ impl Connection {
         };
         let Some(room) = room.get_mut(..most) else { return Outcome::Read(0) };
         let count = match self.stream.read(room) {
-            Ok(0) if begin == 0 => return Outcome::Ended(End::Closed),
-            Ok(0) => return Outcome::Ended(End::ClosedInsideMessage { octets: begin }),
-            Ok(count) => count,
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
-                return Outcome::Read(0);
+            Ok(Some(0)) if begin == 0 => return Outcome::Ended(End::Closed),
+            Ok(Some(0)) | Err(End::Unannounced) if begin > 0 => {
+                return Outcome::Ended(End::ClosedInsideMessage { octets: begin });
             }
-            Err(error) => return Outcome::Ended(End::Lost(error)),
+            Err(end) => return Outcome::Ended(end),
+            Ok(count) => count,
         };
+        if self.open.tls.get().is_none()
+            && let Some(tls) = self.stream.tls()
+        {
+            // Only this thread sets it.
+            let _ = self.open.tls.set(tls);
+        }
+        let Some(count) = count else { return Outcome::Read(0) };
         let octets = reading.buffer.get(..begin + count).unwrap_or_default();
         if !self.is_registered() {
             return self.look_at_first(octets, reading);
@@ -193,6 +199,9 @@ impl Connection {
 
     /// How it ended because something took too long, if it did.
     pub(super) fn overdue(&mut self, counting: &TurnMutex<JournaledShard>, now: Timestamp) -> Option<End> {
+        if let Some(end) = self.stream.overdue() {
+            return Some(end);
+        }
         if let Some(since) = self.undecided_since {
             (since.elapsed() >= DECISION_PATIENCE).then(|| {
                 self.take_unregistered(counting, now);
@@ -204,6 +213,12 @@ impl Connection {
         }
     }
 
+    /// How it ended because its certificate must have another name now, if it did.
+    pub(super) fn require(&mut self, names: &CertificateNames) -> Option<End> {
+        let name = self.stream.is_encrypted().then(|| names.of(self.open.exporter.address))?;
+        self.stream.require(name)
+    }
+
     /// Notes its end in the shard, if it has taken messages.
     pub(super) fn end(&mut self, counting: &TurnMutex<JournaledShard>, now: Timestamp) {
         if self.is_known {
@@ -212,6 +227,7 @@ impl Connection {
             counting.end_connection(self.exporter(), received, self.open.listening);
             counting.commit();
         }
+        self.stream.close();
     }
 
     fn malformed(&self, problem: NotAMessage) -> End {

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use wire::framing::NotAMessage;
 
+use super::encryption::TlsFailure;
+
 /// A message must be whole this long after its first octet.
 pub(super) const MESSAGE_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -37,6 +39,15 @@ pub(super) enum End {
     /// The connection is of no more use.
     #[error("it was lost: {0}")]
     Lost(io::Error),
+    /// The exporter closed it without the announcement that TLS has for it.
+    #[error("the exporter closed it without ending TLS (close_notify): what it sent last may be missing")]
+    Unannounced,
+    /// Its exporter was not verified.
+    #[error(transparent)]
+    Unverified(TlsFailure),
+    /// What arrives cannot be decrypted, or its certificate is no longer right.
+    #[error(transparent)]
+    Encryption(TlsFailure),
     /// Its sender is not registered any more, or did not become so.
     #[error("the router is not registered")]
     Unregistered,
@@ -53,17 +64,21 @@ pub(super) enum End {
 
 impl End {
     /// All that [`kind`](Self::kind) returns.
-    pub(super) const KINDS: [&'static str; 9] = [
-        "closed",
-        "closed_inside_message",
-        "malformed",
-        "incomplete",
-        "lost",
-        "unregistered",
-        "not_listening",
-        "kept",
-        "stopped",
-    ];
+    pub(super) fn kinds() -> impl Iterator<Item = &'static str> {
+        let kinds = [
+            "closed",
+            "closed_inside_message",
+            "closed_without_notice",
+            "malformed",
+            "incomplete",
+            "lost",
+            "unregistered",
+            "not_listening",
+            "kept",
+            "stopped",
+        ];
+        kinds.into_iter().chain(TlsFailure::KINDS)
+    }
 
     /// See [`view::EndedExportConnection::kind`].
     pub(super) const fn kind(&self) -> &'static str {
@@ -73,6 +88,8 @@ impl End {
             Self::Malformed { .. } => "malformed",
             Self::Incomplete { .. } => "incomplete",
             Self::Lost(_) => "lost",
+            Self::Unannounced => "closed_without_notice",
+            Self::Unverified(failure) | Self::Encryption(failure) => failure.kind,
             Self::Unregistered => "unregistered",
             Self::NotListening => "not_listening",
             Self::Kept => "kept",
@@ -84,7 +101,12 @@ impl End {
     pub(super) const fn is_error(&self) -> bool {
         matches!(
             self,
-            Self::ClosedInsideMessage { .. } | Self::Malformed { .. } | Self::Incomplete { .. } | Self::Lost(_)
+            Self::ClosedInsideMessage { .. }
+                | Self::Malformed { .. }
+                | Self::Incomplete { .. }
+                | Self::Lost(_)
+                | Self::Unverified(_)
+                | Self::Encryption(_)
         )
     }
 }

@@ -23,6 +23,7 @@ use super::end::End;
 use super::orders::Ordered;
 use super::table::Table;
 use crate::acceptance::Acceptance;
+use crate::certificate_names::CertificateNames;
 use crate::journaled_shard::JournaledShard;
 use crate::lock::{locked, locked_in_turn};
 use crate::pulse::Pulse;
@@ -63,6 +64,7 @@ pub(super) struct Reader {
     pub(super) counting: Arc<TurnMutex<JournaledShard>>,
     pub(super) admitted: Admitted,
     pub(super) acceptance: Acceptance,
+    pub(super) certificate_names: CertificateNames,
     pub(super) table: Table,
     pub(super) pulse: Pulse,
     pub(super) ordered: Ordered<ReaderOrder>,
@@ -193,23 +195,28 @@ impl Connections {
         Ok(epoll::add(&self.reader.waiting, &connection.stream, data, epoll::EventFlags::IN)?)
     }
 
-    /// Reads a connection once; `is_last`: not beyond the message that is not whole. Returns how many octets it had.
+    /// Reads a connection once, and what its encryption has read ahead; `is_last`: not beyond the message that is not whole. Returns
+    /// how many octets it had.
     fn read(&mut self, number: u64, is_last: bool) -> usize {
-        let now = Timestamp::from(SystemTime::now());
-        let Some(connection) = self.open.get_mut(&number) else { return 0 };
-        let Reader { counting, acceptance, waiting, .. } = &self.reader;
-        match connection.read(&mut Reading { buffer: &mut self.buffer, counting, acceptance, now, is_last }) {
-            Outcome::Read(count) => count,
-            Outcome::Undecided => {
-                // What arrives meanwhile waits in the kernel.
-                let _ = epoll::delete(waiting, &connection.stream);
-                0
-            }
-            Outcome::Ended(end) => {
-                self.end(number, &end, now);
-                0
+        let (now, mut octets) = (Timestamp::from(SystemTime::now()), 0);
+        while let Some(connection) = self.open.get_mut(&number) {
+            let Reader { counting, acceptance, waiting, .. } = &self.reader;
+            match connection.read(&mut Reading { buffer: &mut self.buffer, counting, acceptance, now, is_last }) {
+                Outcome::Read(count) => {
+                    octets += count;
+                    if count == 0 || !connection.stream.has_more() {
+                        break;
+                    }
+                }
+                Outcome::Undecided => {
+                    // What arrives meanwhile waits in the kernel.
+                    let _ = epoll::delete(waiting, &connection.stream);
+                    break;
+                }
+                Outcome::Ended(end) => self.end(number, &end, now),
             }
         }
+        octets
     }
 
     /// Ends the connections whose sender is no longer registered, and reads those whose sender is so now.
@@ -240,14 +247,20 @@ impl Connections {
             };
             if let Some(end) = end {
                 self.end(number, &end, now);
+            } else if self.open.get(&number).is_some_and(|connection| connection.stream.has_more()) {
+                self.read(number, false);
             }
         }
     }
 
     fn end_overdue(&mut self) {
-        let (counting, now) = (&self.reader.counting, Timestamp::from(SystemTime::now()));
-        let overdue =
-            |(number, connection): (&u64, &mut Connection)| Some((*number, connection.overdue(counting, now)?));
+        let now = Timestamp::from(SystemTime::now());
+        let Reader { counting, certificate_names, .. } = &self.reader;
+        let overdue = |(number, connection): (&u64, &mut Connection)| {
+            let end = connection.overdue(counting, now);
+            let end = end.or_else(|| connection.require(certificate_names));
+            Some((*number, end?))
+        };
         let overdue: Vec<(u64, End)> = self.open.iter_mut().filter_map(overdue).collect();
         for (number, end) in overdue {
             self.end(number, &end, now);

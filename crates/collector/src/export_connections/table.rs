@@ -31,7 +31,8 @@ const BEGUN_EVERY: Duration = Duration::from_secs(1);
 /// The refused addresses that are remembered.
 const MOST_REFUSED: usize = 64;
 
-/// Refusals are logged once in this time, of all addresses together; beginnings and ends once for each sender, errors apart.
+/// Refusals are logged once in this time, of all addresses together; beginnings and ends once for each sender, errors
+/// apart, and an error of another kind than the last end always.
 const LOGGED_EVERY: Duration = Duration::from_secs(10);
 
 /// The table; clones share it.
@@ -142,7 +143,7 @@ impl Table {
             refusals: Refusal::ALL.iter().map(|refusal| (refusal.name(), 0)).collect(),
             refusal_logged: None,
             accepted: 0,
-            ends: End::KINDS.iter().map(|kind| (*kind, 0)).collect(),
+            ends: End::kinds().map(|kind| (kind, 0)).collect(),
             messages: 0,
             octets: 0,
         })))
@@ -222,13 +223,18 @@ impl Table {
         let messages = connection.messages;
         let at = Instant::now();
         let sender = state.senders.entry(address).or_insert_with(|| OfSender::new(at));
+        let is_other = sender.ended.as_ref().is_none_or(|last| last.kind != end.kind());
         let ended = EndedExportConnection { connection, at: now, kind: end.kind(), reason: end.to_string() };
         sender.ended = Some(ended);
-        let is_logged = may_log(if end.is_error() { &mut sender.error_logged } else { &mut sender.logged }, at);
+        let is_due = may_log(if end.is_error() { &mut sender.error_logged } else { &mut sender.logged }, at);
+        let is_logged = is_due || end.is_error() && is_other;
         drop(state);
         let exporter = open.exporter;
         match (is_logged, end.is_error()) {
             (false, _) => {}
+            (true, _) if matches!(end, End::Unverified(_)) => {
+                tracing::warn!("refused the export connection of {exporter}: {end}");
+            }
             (true, true) => tracing::warn!(messages, "the export connection of {exporter} ended by an error: {end}"),
             (true, false) => tracing::info!(messages, "the export connection of {exporter} ended: {end}"),
         }

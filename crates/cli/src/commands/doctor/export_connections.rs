@@ -190,7 +190,7 @@ fn tls(answers: &Answers, address: IpAddr, kind: &str) -> Option<Finding> {
                 all => format!("# it sends without TLS: turn it on there, or let it connect to {}", all.join(" or ")),
             })
         }
-        "handshake_too_slow" | "tls_error" => handshake()
+        "handshake_incomplete" | "tls_error" => handshake()
             .run("# does the router accept the certificate of the collector? It needs the authority that has signed that one")
             .run("# does it have TLS 1.2 or 1.3?"),
         _ => return None,

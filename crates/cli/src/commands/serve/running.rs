@@ -14,7 +14,7 @@ use super::interface::{Missing, bind, bind_beside, keys, log_addresses, offer};
 use super::origin_files::OriginFiles;
 use super::status_log::StatusLog;
 use crate::config::{Config, KEYS, Key, Storage};
-use crate::{agents, log, tls};
+use crate::{agents, log};
 
 /// Everything of a running collector that a configuration can change.
 pub(super) struct Running {
@@ -49,10 +49,9 @@ impl Running {
         let interface = self.interface.clone().for_keys(keys);
         let offer = offer(interface.clone(), &config)?;
         let agents = agents::settings(&config.snmp)?;
-        tls::exporters(&config.netflow.tls)?;
         let listener = self.listener(&config)?;
         // The last step that can fail: new sockets already queue datagrams, and must not be closed again.
-        let prepared = self.collector.prepare(config.reloadable())?;
+        let prepared = self.collector.prepare(config.reloadable()?)?;
         self.warn_of_restart(&loaded.config);
         for warning in loaded.exposed_secret().into_iter().chain(crate::keys::warnings(&loaded.config.admin)) {
             tracing::warn!("{warning}");

@@ -100,7 +100,7 @@ fn connections_that_end_by_an_error_are_found_for_an_hour_unless_they_work_now()
         (ended("wrong_name", "it has r2", 60, 0), "export_connection_certificate", "set 192.0.2.1 --certificate-name"),
         (ended("bad_certificate", "not valid yet", 60, 0), "export_connection_certificate", "-text"),
         (ended("not_tls", "no TLS", 60, 0), "export_connection_tls", "let it connect to 192.0.2.7:4739"),
-        (ended("handshake_too_slow", "10 seconds", 60, 0), "export_connection_tls", "certificate of the collector"),
+        (ended("handshake_incomplete", "10 seconds", 60, 0), "export_connection_tls", "certificate of the collector"),
         (ended("tls_error", "an alert", 60, 0), "export_connection_tls", "1.2 or 1.3"),
     ];
     for (heard, expected, line) in cases {
