@@ -34,6 +34,7 @@ mod disk;
 mod doctor;
 mod documents;
 mod emptied_store;
+mod encrypted_export_connections;
 mod encryption;
 mod exit_codes;
 mod export_connections;

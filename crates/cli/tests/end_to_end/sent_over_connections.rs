@@ -1,5 +1,5 @@
 //! `netflow generate` and `netflow replay` over TCP and TLS, against listeners of the test: which octets arrive, and what is
-//! reported where they do not; and into the real collector, which counts the same over UDP and TCP.
+//! reported where they do not; and into the real collector, which counts the same over UDP, TCP and TLS.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -400,14 +400,25 @@ fn with_the_gaps_of_the_capture_messages_are_not_held_back() {
     assert!(printed.starts_with(&format!("sent 1 messages over TCP to {to} in ")), "{printed}");
 }
 
-/// A collector, and its address and the options for each transport.
-fn collector() -> (Collector, [(String, &'static [&'static str]); 2]) {
-    let (udp, tcp, http) = (free_udp(), free_tcp(), free_tcp());
+/// A collector that listens for all transports, and verifies exporters over TLS; with its address for each, and the options.
+fn collector(certificates: &Path) -> (Collector, [(String, Vec<String>); 3]) {
+    let (udp, tcp, tls, http) = (free_udp(), free_tcp(), free_tcp(), free_tcp());
+    let directory = certificates.display();
     let collector = Collector::start_configured(&format!(
-        "[netflow]\nlisten = [\"{udp}\"]\n[netflow.tcp]\nlisten = [\"{tcp}\"]\n[sflow]\nlisten = []\n[http]\nlisten = \"{http}\"\n"
+        "[netflow]\nlisten = [\"{udp}\"]\n[netflow.tcp]\nlisten = [\"{tcp}\"]\n[netflow.tls]\nlisten = [\"{tls}\"]\n\
+         certificate = \"{directory}/collector.pem\"\nkey = \"{directory}/collector.key\"\nca = \"{directory}/ca.pem\"\n\
+         [sflow]\nlisten = []\n[http]\nlisten = \"{http}\"\n"
     ));
     register(&collector);
-    (collector, [(udp.to_string(), &[]), (tcp.to_string(), &["--tcp"])])
+    let file = |name: &str| certificates.join(name).to_str().unwrap().to_owned();
+    let [ca, certificate, key] = ["ca.pem", "exporter.pem", "exporter.key"].map(file);
+    let encrypted = ["--tls", "--ca", &ca, "--certificate", &certificate, "--key", &key].map(str::to_owned);
+    let transports = [
+        (udp.to_string(), Vec::new()),
+        (tcp.to_string(), vec!["--tcp".to_owned()]),
+        (tls.to_string(), encrypted.to_vec()),
+    ];
+    (collector, transports)
 }
 
 /// What is expected in sum, so that it can be asked for.
@@ -420,8 +431,9 @@ fn sum(parts: &[&Totals]) -> Totals {
 }
 
 #[test]
-fn a_collector_counts_what_generate_prints_over_udp_and_tcp() {
-    let (collector, transports) = collector();
+fn a_collector_counts_what_generate_prints_over_udp_tcp_and_tls() {
+    let certificates = certificates();
+    let (collector, transports) = collector(certificates.path());
     let mut counted = Totals::new();
     for (number, (to, options)) in transports.iter().enumerate() {
         let seed = number.to_string();
@@ -450,8 +462,8 @@ fn a_collector_counts_what_generate_prints_over_udp_and_tcp() {
             "40",
         ]);
         arguments.extend(PREFIXES.iter().flat_map(|prefix| ["--names", prefix]));
-        arguments.extend(*options);
-        let (printed, errors, code) = netflow(collector.path(), &arguments);
+        arguments.extend(options.iter().map(String::as_str));
+        let (printed, errors, code) = netflow(certificates.path(), &arguments);
         assert_eq!(code, Some(0), "{options:?} {printed}{errors}{}", collector.log());
         let sent: Value = serde_json::from_str(&printed).unwrap();
         let names = sent["names"].as_array().unwrap().iter();
@@ -470,9 +482,10 @@ fn a_collector_counts_what_generate_prints_over_udp_and_tcp() {
 }
 
 #[test]
-fn a_capture_has_the_same_totals_over_udp_and_tcp() {
-    let (collector, transports) = collector();
-    let path = collector.path().join("export.pcap");
+fn a_capture_has_the_same_totals_over_udp_tcp_and_tls() {
+    let certificates = certificates();
+    let (collector, transports) = collector(certificates.path());
+    let path = certificates.path().join("export.pcap");
     let mut writer = capture::Writer::new(File::create(&path).unwrap()).unwrap();
     let start = Timestamp::from(std::time::SystemTime::now());
     let mut names = Totals::new();
@@ -497,8 +510,8 @@ fn a_capture_has_the_same_totals_over_udp_and_tcp() {
     let mut counted = Totals::new();
     for (to, options) in &transports {
         let mut arguments = vec!["replay", "export.pcap", "--to", to, "--rate", "2000"];
-        arguments.extend(*options);
-        let (printed, errors, code) = netflow(collector.path(), &arguments);
+        arguments.extend(options.iter().map(String::as_str));
+        let (printed, errors, code) = netflow(certificates.path(), &arguments);
         assert_eq!(code, Some(0), "{options:?} {printed}{errors}{}", collector.log());
         counted = sum(&[&counted, &names]);
         assert_eq!(answered_in_time(&collector, &counted), counted, "{options:?} {}", collector.log());

@@ -43,7 +43,8 @@ fn streams(path: &Path) -> Option<Streams> {
 /// What was counted for a sender: its counters, but not that of queued data, of which connections have none; and its tables.
 async fn all_counted(view: &dyn View, store: &dyn Store, sender: IpAddr) -> (Vec<(&'static str, String)>, Tables) {
     let exporter = view.exporter(sender).unwrap().exporter;
-    let counters = exporter.counters.iter().filter(|counter| counter.name != "pending_sets");
+    let counters =
+        exporter.counters.iter().filter(|counter| !["pending_sets", "discarded_sets"].contains(&counter.name));
     let counters = counters.map(|counter| (counter.name, format!("{:?}", counter.values)));
     let year = Interval::containing(Period::Year, Minute::of(now()));
     let everything = totals(store, sender, "0.0.0.0/0".parse().unwrap(), year, TableSet::COUNTED).await;

@@ -1,0 +1,203 @@
+//! Export connections with TLS, from the client of OpenSSL: which certificates are refused, with one line each that names the
+//! reason, and that what a verified exporter sends is counted, also while certificates are replaced.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+use wire::encode::{Ipfix, TemplateSpec};
+use wire::{FieldSpecifier, ipfix};
+
+use crate::collector::Collector;
+use crate::crashes::counted;
+use crate::reloads::{free_tcp, free_udp};
+
+const SENDER: &str = "127.0.0.1";
+const NAME: &str = "r1.example.net";
+
+fn openssl(directory: &Path, arguments: &str) {
+    let mut command = Command::new("openssl");
+    let output = command.args(arguments.split(' ')).current_dir(directory).output().unwrap();
+    assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// An authority, of which `NAME.pem` and `NAME.key` are made.
+fn make_authority(directory: &Path, name: &str) {
+    let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+    let files = format!("-keyout {name}.key -out {name}.pem");
+    openssl(directory, &format!("req -x509 {key} {files} -days 2 -subj /CN={name}"));
+}
+
+/// A certificate that an authority signs, for this subjectAltName and so many days.
+fn make_certificate(directory: &Path, authority: &str, name: &str, alternative: &str, days: i32) {
+    let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+    openssl(directory, &format!("req {key} -keyout {name}.key -out {name}.csr -subj /CN={name}"));
+    std::fs::write(directory.join("extensions"), format!("subjectAltName={alternative}\n")).unwrap();
+    let signer = format!("-CA {authority}.pem -CAkey {authority}.key -CAcreateserial");
+    openssl(directory, &format!("x509 -req -in {name}.csr {signer} -days {days} -extfile extensions -out {name}.pem"));
+}
+
+fn certificates() -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    make_authority(at, "ca");
+    make_authority(at, "foreign-ca");
+    make_certificate(at, "ca", "collector", "IP:127.0.0.1", 2);
+    make_certificate(at, "ca", "exporter", &format!("DNS:{NAME}"), 2);
+    make_certificate(at, "ca", "expired", &format!("DNS:{NAME}"), -1);
+    make_certificate(at, "foreign-ca", "foreign", &format!("DNS:{NAME}"), 2);
+    directory
+}
+
+/// A collector that listens with TLS, where it does, and its configuration.
+fn collector(certificates: &Path) -> (Collector, String, String) {
+    let (udp, tls, http) = (free_udp(), free_tcp(), free_tcp());
+    let at = certificates.display();
+    let configuration = format!(
+        "[netflow]\nlisten = [\"{udp}\"]\n[sflow]\nlisten = []\n[http]\nlisten = \"{http}\"\n[netflow.tls]\nlisten = [\"{tls}\"]\n\
+         certificate = \"{at}/collector.pem\"\nkey = \"{at}/collector.key\"\nca = \"{at}/ca.pem\"\n"
+    );
+    let collector = Collector::start_configured(&configuration);
+    let (printed, stderr, code) = collector.command(&["senders", "add", SENDER, "192.0.2.0/24"]);
+    assert_eq!(code, Some(0), "{printed}{stderr}");
+    (collector, tls.to_string(), configuration)
+}
+
+/// The client of OpenSSL, which sends what is written to it.
+fn client(certificates: &Path, to: &str, options: &str) -> Child {
+    let mut command = Command::new("openssl");
+    command.args(["s_client", "-quiet", "-connect", to, "-CAfile", "ca.pem", "-verify_return_error"]);
+    command.args(options.split_whitespace()).current_dir(certificates);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+/// A template with its data: this many flows of 100 bytes.
+fn message(sequence: u32, flows: usize) -> Vec<u8> {
+    let template = TemplateSpec::data(256, [FieldSpecifier::iana(12, 4), FieldSpecifier::iana(1, 4)]);
+    let seconds = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs() as u32;
+    let header = ipfix::Header { export_seconds: seconds.into(), sequence: sequence.into(), ..Default::default() };
+    let records = vec![vec![192, 0, 2, 1, 0, 0, 0, 100]; flows];
+    Ipfix::new(header).template(&template).data(&template, &records).finish()
+}
+
+fn send(client: &mut Child, octets: &[u8]) {
+    let input = client.stdin.as_mut().unwrap();
+    // The collector may have closed the connection.
+    let _ = input.write_all(octets).and_then(|()| input.flush());
+}
+
+fn end(mut client: Child) {
+    let _ = client.kill();
+    client.wait().unwrap();
+}
+
+/// What is counted, once it has become this much.
+fn is_counted(collector: &Collector, flows: u64) {
+    let mut found = [0; 2];
+    collector.wait_until(&format!("{flows} flows counted"), || {
+        found = counted(collector, SENDER);
+        found[1] >= flows
+    });
+    assert_eq!(found, [100 * flows, flows]);
+}
+
+/// How many connections were refused for this reason.
+fn refused(collector: &Collector, reason: &str) -> u64 {
+    let counts = collector.rest("GET", "/status", "")["exportConnections"]["counts"].clone();
+    counts["refused"][reason].as_u64().unwrap_or_default()
+}
+
+#[test]
+fn exporters_without_the_right_certificate_are_refused_with_one_line_and_others_are_counted() {
+    let certificates = certificates();
+    let (collector, to, _) = collector(certificates.path());
+    let refusals = [
+        ("", "no_certificate", "it showed no certificate"),
+        ("-cert foreign.pem -key foreign.key", "unknown_authority", "no authority in netflow.tls.ca has signed"),
+        ("-cert expired.pem -key expired.key", "expired_certificate", "its certificate expired at"),
+        (
+            "-tls1_2 -cert foreign.pem -key foreign.key",
+            "unknown_authority",
+            "no authority in netflow.tls.ca has signed",
+        ),
+    ];
+    for (options, kind, reason) in refusals {
+        let before = refused(&collector, kind);
+        let mut stranger = client(certificates.path(), &to, options);
+        send(&mut stranger, &message(0, 7));
+        collector.wait_until(&format!("refused: {kind}"), || refused(&collector, kind) > before);
+        end(stranger);
+        collector.wait_for_line(reason);
+    }
+    let good = "-cert exporter.pem -key exporter.key";
+    let set = |name: &str| {
+        let (printed, stderr, code) = collector.command(&["senders", "set", SENDER, "--certificate-name", name]);
+        assert_eq!(code, Some(0), "{printed}{stderr}");
+    };
+    set("r2.example.net");
+    collector.wait_until("refused: wrong_name", || {
+        let mut stranger = client(certificates.path(), &to, good);
+        send(&mut stranger, &message(0, 7));
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        end(stranger);
+        refused(&collector, "wrong_name") > 0
+    });
+    let line = collector.wait_for_line("must have the name");
+    assert!(line.contains("r2.example.net") && line.contains(NAME), "{line}");
+    set(NAME);
+    // What was sent while the former name was not known yet may count, too.
+    let before = counted(&collector, SENDER)[1];
+    for (number, version) in (1..).zip(["-tls1_2", "-tls1_3"]) {
+        collector.wait_until("accepted with its name", || {
+            let mut accepted = client(certificates.path(), &to, &format!("{good} {version}"));
+            send(&mut accepted, &message(0, 50));
+            std::thread::sleep(std::time::Duration::from_millis(500));
+            let shown = collector.rest("GET", &format!("/exporters/{SENDER}"), "");
+            let is_open = shown["exportConnections"][0]["messages"] == 1;
+            if is_open {
+                let tls = &shown["exportConnections"][0]["tls"];
+                assert_eq!(tls["certificateName"], NAME, "{shown}");
+                assert_eq!(tls["version"], version[4..].replace('_', "."), "{shown}");
+            }
+            end(accepted);
+            is_open
+        });
+        is_counted(&collector, before + 50 * number);
+    }
+}
+
+#[test]
+fn certificates_are_replaced_without_breaking_connections() {
+    let certificates = certificates();
+    let at = certificates.path();
+    let (collector, to, configuration) = collector(at);
+    let good = "-cert exporter.pem -key exporter.key";
+    let mut first = client(at, &to, good);
+    send(&mut first, &message(0, 10));
+    is_counted(&collector, 10);
+
+    // Another authority of exporters: the next connection needs a certificate of that one.
+    std::fs::copy(at.join("foreign-ca.pem"), at.join("exporters-ca.pem")).unwrap();
+    let other = configuration.replace("ca.pem", "exporters-ca.pem");
+    let log = collector.reload(&other);
+    assert!(log.contains("configuration reloaded"), "{log}");
+    let mut second = client(at, &to, "-cert foreign.pem -key foreign.key");
+    send(&mut second, &message(0, 20));
+    is_counted(&collector, 30);
+    let stranger = client(at, &to, good);
+    collector.wait_until("refused", || refused(&collector, "unknown_authority") == 1);
+    end(stranger);
+    // The first connection is as before.
+    send(&mut first, &message(10, 5));
+    is_counted(&collector, 35);
+
+    // A file that cannot be used changes nothing.
+    std::fs::write(at.join("exporters-ca.pem"), "nothing").unwrap();
+    let log = collector.reload(&other);
+    assert!(log.contains("netflow.tls.ca") && !log.contains("configuration reloaded"), "{log}");
+    send(&mut first, &message(15, 1));
+    is_counted(&collector, 36);
+    end(first);
+    end(second);
+}
