@@ -216,7 +216,7 @@ fn a_datagram_is_found_with_the_terms_that_were_stated_before_it_in_its_segment(
     writers.iter_mut().for_each(Writer::commit);
     let numbers = writers.each_mut().map(Writer::statement);
     writers.iter_mut().for_each(|writer| writer.turn(flush(1, 2)));
-    assert!(writers.iter().zip(numbers).all(|(writer, number)| writer.statement() > number));
+    assert!(writers.iter_mut().zip(numbers).all(|(writer, number)| writer.statement() > number));
     take(&mut writers[0], 5, "next");
     writers[0].commit();
     let expected = [

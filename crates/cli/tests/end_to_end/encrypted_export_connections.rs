@@ -104,8 +104,8 @@ fn is_counted(collector: &Collector, flows: u64) {
 
 /// How many connections were refused for this reason.
 fn refused(collector: &Collector, reason: &str) -> u64 {
-    let counts = collector.rest("GET", "/status", "")["exportConnections"]["counts"].clone();
-    counts["refused"][reason].as_u64().unwrap_or_default()
+    let status = collector.rest("GET", "/status", "");
+    status["counters"]["export_connections_ended"][reason].as_u64().unwrap_or_default()
 }
 
 #[test]
