@@ -115,7 +115,7 @@ fn exporters_without_the_right_certificate_are_refused_with_one_line_and_others_
     let refusals = [
         ("", "no_certificate", "it showed no certificate"),
         ("-cert foreign.pem -key foreign.key", "unknown_authority", "no authority in netflow.tls.ca has signed"),
-        ("-cert expired.pem -key expired.key", "expired_certificate", "its certificate expired at"),
+        ("-cert expired.pem -key expired.key", "expired_certificate", "its certificate expired"),
         (
             "-tls1_2 -cert foreign.pem -key foreign.key",
             "unknown_authority",

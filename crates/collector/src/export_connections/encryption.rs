@@ -315,6 +315,8 @@ fn of_certificate(error: &CertificateError) -> (&'static str, String) {
         CertificateError::ExpiredContext { not_after, .. } => {
             ("expired_certificate", format!("its certificate expired at {}: renew it", at(not_after)))
         }
+        // Also of one whose time ends before it begins.
+        CertificateError::Expired => ("expired_certificate", "its certificate expired: renew it".to_owned()),
         CertificateError::NotValidYetContext { not_before, .. } => (
             "bad_certificate",
             format!("its certificate is not valid before {}: check the clock of this machine", at(not_before)),
