@@ -29,7 +29,7 @@ fn make_authority(directory: &Path, name: &str) {
     openssl(directory, &format!("req -x509 {key} {files} -days 2 -subj /CN={name}"));
 }
 
-/// A certificate that an authority signs, for this subjectAltName and so many days.
+/// A certificate that an authority signs, for this subjectAltName and number of days.
 fn make_certificate(directory: &Path, authority: &str, name: &str, alternative: &str, days: i32) {
     let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
     openssl(directory, &format!("req {key} -keyout {name}.key -out {name}.csr -subj /CN={name}"));
