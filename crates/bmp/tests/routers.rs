@@ -152,10 +152,12 @@ fn follow(kind: Kind) {
     let mut feeder = Feeder::start(&router);
     expected.iter().for_each(|(prefix, path)| feeder.announce(prefix, path));
     receiver.wait_for("the routes of the next session", &router, |receiver| {
-        receiver.check_answers(&expected);
-        receiver.rib.stale() == 0
+        // When its peer is slow, a router has sent a complete table before it has these routes.
+        if receiver.session.counts().tables_complete == 0 {
+            receiver.check_answers(&expected);
+        }
+        receiver.rib.stale() == 0 && receiver.table() == expected
     });
-    assert_eq!(receiver.table(), expected);
 }
 
 impl Receiver {
