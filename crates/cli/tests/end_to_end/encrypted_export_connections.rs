@@ -1,5 +1,6 @@
 //! Export connections with TLS, from the client of OpenSSL: which certificates are refused, with one line each that names the
-//! reason, and that what a verified exporter sends is counted, also while certificates are replaced.
+//! reason, and that what a verified exporter sends is counted, also while certificates are replaced. And from an exporter in Python,
+//! with and without TLS.
 
 use std::io::Write;
 use std::path::Path;
@@ -55,7 +56,7 @@ fn collector(certificates: &Path) -> (Collector, String, String) {
     let (udp, tls, http) = (free_udp(), free_tcp(), free_tcp());
     let at = certificates.display();
     let configuration = format!(
-        "[netflow]\nlisten = [\"{udp}\"]\n[sflow]\nlisten = []\n[http]\nlisten = \"{http}\"\n[netflow.tls]\nlisten = [\"{tls}\"]\n\
+        "[netflow]\nlisten = [\"{udp}\"]\n[netflow.tcp]\nlisten = [\"127.0.0.1:0\"]\n[sflow]\nlisten = []\n[http]\nlisten = \"{http}\"\n[netflow.tls]\nlisten = [\"{tls}\"]\n\
          certificate = \"{at}/collector.pem\"\nkey = \"{at}/collector.key\"\nca = \"{at}/ca.pem\"\n"
     );
     let collector = Collector::start_configured(&configuration);
@@ -102,8 +103,8 @@ fn is_counted(collector: &Collector, flows: u64) {
     assert_eq!(found, [100 * flows, flows]);
 }
 
-/// How many connections were refused for this reason.
-fn refused(collector: &Collector, reason: &str) -> u64 {
+/// How many connections have ended for this reason.
+fn ended(collector: &Collector, reason: &str) -> u64 {
     let status = collector.rest("GET", "/status", "");
     status["counters"]["export_connections_ended"][reason].as_u64().unwrap_or_default()
 }
@@ -123,10 +124,10 @@ fn exporters_without_the_right_certificate_are_refused_with_one_line_and_others_
         ),
     ];
     for (options, kind, reason) in refusals {
-        let before = refused(&collector, kind);
+        let before = ended(&collector, kind);
         let mut stranger = client(certificates.path(), &to, options);
         send(&mut stranger, &message(0, 7));
-        collector.wait_until(&format!("refused: {kind}"), || refused(&collector, kind) > before);
+        collector.wait_until(&format!("refused: {kind}"), || ended(&collector, kind) > before);
         end(stranger);
         collector.wait_for_line(reason);
     }
@@ -141,7 +142,7 @@ fn exporters_without_the_right_certificate_are_refused_with_one_line_and_others_
         send(&mut stranger, &message(0, 7));
         std::thread::sleep(std::time::Duration::from_millis(300));
         end(stranger);
-        refused(&collector, "wrong_name") > 0
+        ended(&collector, "wrong_name") > 0
     });
     let line = collector.wait_for_line("must have the name");
     assert!(line.contains("r2.example.net") && line.contains(NAME), "{line}");
@@ -186,7 +187,7 @@ fn certificates_are_replaced_without_breaking_connections() {
     send(&mut second, &message(0, 20));
     is_counted(&collector, 30);
     let stranger = client(at, &to, good);
-    collector.wait_until("refused", || refused(&collector, "unknown_authority") == 1);
+    collector.wait_until("refused", || ended(&collector, "unknown_authority") == 1);
     end(stranger);
     // The first connection is as before.
     send(&mut first, &message(10, 5));
@@ -200,4 +201,70 @@ fn certificates_are_replaced_without_breaking_connections() {
     is_counted(&collector, 36);
     end(first);
     end(second);
+}
+
+/// An exporter of another author, the package `ipfix` of Python: messages of up to 65,535 octets, which the journal keeps in two
+/// records, over this transport, and how many octets its flows have.
+fn export_by_python(certificates: &Path, to: &str, transport: &str) -> [u64; 2] {
+    const SCRIPT: &str = "
+import ipaddress, socket, ssl, sys
+import ipfix.ie, ipfix.template, ipfix.writer
+
+ipfix.ie.use_iana_default()
+stream = socket.create_connection(('127.0.0.1', int(sys.argv[1])))
+if sys.argv[2] == 'tls':
+    context = ssl.create_default_context(cafile='ca.pem')
+    context.load_cert_chain('exporter.pem', 'exporter.key')
+    stream = context.wrap_socket(stream, server_hostname='127.0.0.1')
+out = stream.makefile('wb')
+writer = ipfix.writer.to_stream(out)
+writer.set_domain(7)
+octets = flows = 0
+for template, names, count in [
+    (300, ['destinationIPv4Address', 'octetDeltaCount', 'packetDeltaCount'], 10000),
+    (301, ['packetDeltaCount', 'destinationIPv4Address', 'octetDeltaCount'], 500),
+]:
+    writer.add_template(ipfix.template.from_ielist(template, ipfix.ie.spec_list(names)))
+    writer.set_export_template(template)
+    for number in range(count):
+        destination = ipaddress.ip_address('192.0.2.%d' % (number % 200))
+        writer.export_namedict({'destinationIPv4Address': destination, 'octetDeltaCount': number, 'packetDeltaCount': 2})
+        octets, flows = octets + number, flows + 1
+    writer.flush()
+out.close()
+if sys.argv[2] == 'tls':
+    stream.unwrap()
+stream.close()
+print(octets, flows)
+";
+    // The system's: Debian has the package.
+    let port = to.rsplit(':').next().unwrap();
+    let mut command = Command::new("/usr/bin/python3");
+    let output = command.args(["-c", SCRIPT, port, transport]).current_dir(certificates).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let numbers: Vec<u64> = text.split_whitespace().map(|number| number.parse().unwrap()).collect();
+    numbers.try_into().unwrap_or_else(|_| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)))
+}
+
+#[test]
+fn the_exporter_of_another_author_is_counted_over_tcp_and_tls() {
+    let certificates = certificates();
+    let (collector, tls, _) = collector(certificates.path());
+    let status = collector.rest("GET", "/status", "");
+    let listening = status["exportConnections"]["listening"].as_array().unwrap();
+    let tcp = listening.iter().find(|place| place["tls"] == false).unwrap()["address"].as_str().unwrap();
+    let mut expected = [0; 2];
+    for (to, transport) in [(tcp, "tcp"), (tls.as_str(), "tls")] {
+        let sent = export_by_python(certificates.path(), to, transport);
+        expected = [expected[0] + sent[0], expected[1] + sent[1]];
+        collector.wait_until(transport, || counted(&collector, SENDER)[1] >= expected[1]);
+        assert_eq!(counted(&collector, SENDER), expected, "{transport}");
+    }
+    // Killed and started again, with messages in the journal that are longer than a packet.
+    export_by_python(certificates.path(), tcp, "tcp");
+    let sent = [expected[0] / 2, expected[1] / 2];
+    collector.wait_until("read", || ended(&collector, "closed") >= 3);
+    let collector = Collector::start_in_configured(collector.kill());
+    collector.wait_until("counted after a kill", || counted(&collector, SENDER)[1] >= expected[1] + sent[1]);
+    assert_eq!(counted(&collector, SENDER), [expected[0] + sent[0], expected[1] + sent[1]]);
 }
