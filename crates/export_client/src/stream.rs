@@ -87,7 +87,7 @@ fn read_encrypted(tls: &mut ClientConnection, socket: &mut TcpStream) -> Result<
     let state = match tls.process_new_packets() {
         Ok(state) => state,
         Err(error) => {
-            // So that the log of the collector has the reason; there may be nothing to write, or nobody who reads it.
+            // The alert tells the collector the reason. A connection that is closed already takes none.
             let _ = tls.write_tls(socket);
             return Err(match error {
                 rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => Reason::NotTls,

@@ -9,6 +9,7 @@
 //! [`shard`](crate::shard).
 
 mod interfaces;
+mod table_sizes;
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -19,9 +20,7 @@ use accounting::presence::Arrived;
 use accounting::tally::Monitored;
 use flow::{DatagramFate, Fate, FlowFate, FlowRecord, Protocol, Sampling, SamplingSource, Tallied, Timestamp};
 use view::{DetailedExporter, Unknown};
-use wire::{
-    Ambiguities, ConnectionCounts, Datagram, Decoded, PendingBudget, ReadOptions, Record, Session, SessionLimits, Unit,
-};
+use wire::{Ambiguities, Datagram, Decoded, PendingBudget, ReadOptions, Record, Session, SessionLimits, Unit};
 
 use crate::arrivals_by_minute::ArrivalsByMinute;
 use crate::as_sources::AsSources;
@@ -30,10 +29,11 @@ use crate::exporter_stats::{ExporterStats, LastFlow, used_units};
 use crate::lock::locked;
 use crate::rate_changes::RateChanges;
 use crate::sealed::Sealed;
-use crate::unknown::{self, UnknownSenders};
+use crate::unknown::UnknownSenders;
 use crate::unmatched::{self, Unmatched};
 
 pub use interfaces::StatedInterfaces;
+pub use table_sizes::TableSizes;
 
 /// The table, shared by all shards and by the view of the collector.
 #[derive(Clone, Debug)]
@@ -102,31 +102,6 @@ pub(crate) struct RecordsOf {
     /// The port whose options data announced the sampling rate of the last one.
     pub(crate) announced_by: Option<u16>,
     pub(crate) ambiguities: Ambiguities,
-}
-
-/// Sizes of the tables of all exporters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TableSizes {
-    /// Known registered exporters.
-    pub exporters: usize,
-    /// Templates of all of them.
-    pub templates: usize,
-    /// Templates that were refused because the table was full.
-    pub refused_templates: u64,
-    /// Templates that no data had used and that were displaced by others.
-    pub displaced_templates: u64,
-    /// Connections whose sums are booked in parts.
-    pub tracked_connections: usize,
-    /// Reports of connections for which there was no room.
-    pub deferred_reports: u64,
-    /// Octets of data sets queued for their template.
-    pub pending_octets: usize,
-    /// Limit of `pending_octets`.
-    pub pending_limit: usize,
-    /// Unregistered addresses in the table.
-    pub unknown: usize,
-    /// Limit of `unknown`.
-    pub unknown_limit: usize,
 }
 
 impl Exporters {
@@ -298,31 +273,6 @@ impl Exporters {
     #[must_use]
     pub fn totals(&self) -> HashMap<IpAddr, (u64, u64)> {
         self.sorted().into_iter().map(|(address, exporter)| (address, exporter.totals())).collect()
-    }
-
-    /// Sizes of the tables of all exporters.
-    #[must_use]
-    pub fn table_sizes(&self) -> TableSizes {
-        let exporters = self.sorted();
-        let mut sizes = TableSizes::default();
-        for (_, exporter) in &exporters {
-            let session = &locked(&exporter.state).session;
-            sizes.templates += session.template_count();
-            sizes.refused_templates += session.refused_templates();
-            sizes.displaced_templates += session.displaced_templates();
-            let ConnectionCounts { tracked, deferred, .. } = session.connections();
-            sizes.tracked_connections += tracked;
-            sizes.deferred_reports += deferred;
-        }
-        let pending_limit = self.waiting.limit();
-        TableSizes {
-            exporters: exporters.len(),
-            pending_octets: pending_limit.saturating_sub(self.waiting.free()),
-            pending_limit,
-            unknown: self.unknown.busiest().len(),
-            unknown_limit: unknown::MOST,
-            ..sizes
-        }
     }
 
     /// One exporter with its decoding state. `is_multiplied`: whether counters are multiplied by sampling rates. Its

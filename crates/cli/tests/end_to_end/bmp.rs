@@ -7,13 +7,13 @@ use std::time::{Duration, SystemTime};
 
 use flow::Counters;
 use serde_json::Value;
-use socket2::{Domain, Socket, Type};
 use testing::bgp::{Feeder, Kind, Router};
 use testing::bmp::{Network, Peer, Update, full_table, initiation, open, peer_up, route_monitoring};
 use wire::{encode, netflow_v5};
 
 use crate::answered_in_time;
-use crate::collector::{Collector, PATIENCE};
+use crate::collector::Collector;
+use crate::connect::connect;
 use crate::reloads::{free_tcp, free_udp};
 use crate::traffic::Totals;
 
@@ -51,16 +51,6 @@ pub(crate) fn wait_for(collector: &Collector, router: &str, what: &str, holds: i
         holds(&last)
     });
     last
-}
-
-/// A connection from this address.
-fn connect(from: &str, to: SocketAddr) -> TcpStream {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    socket.bind(&SocketAddr::from((from.parse::<IpAddr>().unwrap(), 0)).into()).unwrap();
-    socket.connect(&to.into()).unwrap();
-    let stream = TcpStream::from(socket);
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream
 }
 
 /// Waits until the other side has closed the connection.

@@ -3,7 +3,7 @@
 
 use std::io::{ErrorKind, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
@@ -13,12 +13,12 @@ use std::time::{Duration, SystemTime};
 
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use serde_json::Value;
-use socket2::{Domain, Socket, Type};
 use testing::Random;
 use wire::encode::{Ipfix, TemplateSpec};
 use wire::{FieldSpecifier, ipfix};
 
-use crate::collector::{Collector, PATIENCE};
+use crate::collector::Collector;
+use crate::connect::connect;
 use crate::crashes::{counted, recovered};
 use crate::reloads::{free_tcp, free_udp};
 
@@ -52,16 +52,6 @@ fn numbered(number: u64) -> Vec<u8> {
 fn listening(collector: &Collector) -> SocketAddr {
     let status = collector.rest("GET", "/status", "");
     status["exportConnections"]["listening"][0]["address"].as_str().unwrap().parse().unwrap()
-}
-
-/// A connection from this address.
-fn connect(from: &str, to: SocketAddr) -> TcpStream {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    socket.bind(&SocketAddr::from((from.parse::<IpAddr>().unwrap(), 0)).into()).unwrap();
-    socket.connect(&to.into()).unwrap();
-    let stream = TcpStream::from(socket);
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream
 }
 
 /// Waits until the other side has closed the connection.

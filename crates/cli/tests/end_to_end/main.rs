@@ -28,6 +28,7 @@ mod clients;
 mod collector;
 mod commands;
 mod completions;
+mod connect;
 mod cookbook;
 mod crashes;
 mod disk;

@@ -1,15 +1,15 @@
 //! What real TCP clients provoke: connections that are refused, that send something else than IPFIX, and whose templates are wrong.
 
 use std::io::{Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::SocketAddr;
 
 use serde_json::{Value, json};
-use socket2::{Domain, Socket, Type};
 use wire::encode::{Ipfix, TemplateSpec};
 use wire::{FieldSpecifier, ipfix};
 
 use super::{TO_MONITORED, add, has, now, provoke};
-use crate::collector::{Collector, PATIENCE};
+use crate::collector::Collector;
+use crate::connect::connect;
 
 /// A collector that accepts export connections, and where.
 fn listening() -> (Collector, SocketAddr) {
@@ -22,16 +22,6 @@ fn listening() -> (Collector, SocketAddr) {
         address.is_some()
     });
     (collector, address.unwrap())
-}
-
-/// A connection from this address.
-fn connect(from: &str, to: SocketAddr) -> TcpStream {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    socket.bind(&SocketAddr::from((from.parse::<IpAddr>().unwrap(), 0)).into()).unwrap();
-    socket.connect(&to.into()).unwrap();
-    let stream = TcpStream::from(socket);
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream
 }
 
 /// Sends octets, and waits until the collector has closed the connection.
