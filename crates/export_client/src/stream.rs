@@ -87,7 +87,7 @@ fn read_encrypted(tls: &mut ClientConnection, socket: &mut TcpStream) -> Result<
     let state = match tls.process_new_packets() {
         Ok(state) => state,
         Err(error) => {
-            // The alert tells the collector the reason. A connection that is closed already takes none.
+            // The alert has the reason for the collector. A connection that is closed already takes none.
             let _ = tls.write_tls(socket);
             return Err(match error {
                 rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => Reason::NotTls,
