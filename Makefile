@@ -48,7 +48,7 @@ web/node_modules/.package-lock.json: web/package-lock.json
 	touch $@
 
 test: test-packages $(CHDB) web
-	ulimit -S -n 16384; cargo test --workspace
+	ulimit -S -n 16384; cargo test --workspace --no-fail-fast
 	cargo build -q
 	cd web && npm test && npm run e2e -- ../target/debug/netflow
 
