@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::fmt::Write;
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 use accounting::tally::{GroupId, Monitored, TallySettings};
@@ -162,6 +162,12 @@ fn records(template: &TemplateSpec, flows: &mut Flows) -> Vec<Vec<u8>> {
 
 /// Each sender, from 127.0.0.1 on, has its own three prefixes.
 fn shard(senders: u32) -> Shard {
+    let [shard] = shards(senders);
+    shard
+}
+
+/// The same, several that share their exporters.
+fn shards<const COUNT: usize>(senders: u32) -> [Shard; COUNT] {
     let prefixes: [Prefix; 3] = ["10.0.0.0/8", "10.0.0.0/12", "192.0.2.0/24"].map(|prefix| prefix.parse().unwrap());
     let monitored = (0..senders).map(|number| {
         let groups: Vec<_> = prefixes.into_iter().zip((number * 3..).map(GroupId)).collect();
@@ -175,7 +181,8 @@ fn shard(senders: u32) -> Shard {
         tally: TallySettings { names: 4_000_000, ..TallySettings::default() },
     };
     let admitted = Arc::new(ArcSwap::from_pointee(HashMap::from_iter(monitored)));
-    Shard::new(rules, admitted, Exporters::new(rules.session, PendingBudget::default()))
+    let exporters = Exporters::new(rules.session, PendingBudget::default());
+    [(); COUNT].map(|()| Shard::new(rules, Arc::clone(&admitted), exporters.clone()))
 }
 
 fn address(number: u32) -> IpAddr {
@@ -311,5 +318,63 @@ fn with_as_numbers(mut payload: Vec<u8>) -> Vec<u8> {
     payload
 }
 
-criterion_group!(benches, shard_loop, senders, origins);
+/// Two shards beside one, fed from memory: the rate of two threads as a multiple of the rate of one, when each has an exporter of
+/// its own and when both read datagrams of the same one, by turns.
+fn threads(criterion: &mut Criterion) {
+    let mut random = Flows(1);
+    let loads = [("v5", v5(&mut random, DATAGRAMS)), ("v9", v9(&mut random)), ("ipfix", ipfix(&mut random))];
+    for (name, datagrams) in &loads {
+        let of = |senders: [u32; 2]| {
+            senders
+                .map(|sender| Exporter::udp(address(sender), 2055))
+                .into_iter()
+                .zip(shards::<2>(2))
+                .collect::<Vec<_>>()
+        };
+        let [mut alone, mut own, mut same] = [of([0, 1]), of([0, 1]), of([0, 0])];
+        alone.truncate(1);
+        let mut multiples = [vec![], vec![]];
+        for round in 0..24 {
+            let one = seconds(&mut alone, datagrams, 1);
+            let of_two = [seconds(&mut own, datagrams, 1), seconds(&mut same, datagrams, 2)];
+            if round >= 4 {
+                multiples.iter_mut().zip(of_two).for_each(|(multiples, two)| multiples.push(2.0 * one / two));
+            }
+        }
+        let [own, same] = multiples.map(|mut values| {
+            values.sort_by(f64::total_cmp);
+            values[values.len() / 2]
+        });
+        println!(
+            "threads: {name}: two shards count {own:.2} times as many flows as one; of one exporter {same:.2} times"
+        );
+    }
+    let _ = criterion;
+}
+
+/// How long shards take, each on a thread, to count as many datagrams of the exporter beside it as there are, ten times. Shards
+/// that share an exporter each take every `sharing`th, and others in each round.
+fn seconds(shards: &mut [(Exporter, Shard)], datagrams: &[Vec<u8>], sharing: usize) -> f64 {
+    let received = Timestamp::from_seconds(u64::from(SECOND));
+    let start = &Barrier::new(shards.len() + 1);
+    std::thread::scope(|scope| {
+        let count = |first: usize, exporter: Exporter, shard: &mut Shard| {
+            start.wait();
+            for round in 0..10 * sharing {
+                for payload in datagrams.iter().skip((first + round) % sharing).step_by(sharing) {
+                    shard.take(black_box(&Datagram { exporter, received, payload }));
+                }
+            }
+        };
+        let counting = shards.iter_mut().enumerate();
+        let counting: Vec<_> =
+            counting.map(|(first, (exporter, shard))| scope.spawn(move || count(first, *exporter, shard))).collect();
+        start.wait();
+        let begin = Instant::now();
+        counting.into_iter().for_each(|thread| thread.join().unwrap());
+        begin.elapsed().as_secs_f64()
+    })
+}
+
+criterion_group!(benches, shard_loop, senders, origins, threads);
 criterion_main!(benches);
