@@ -2,6 +2,7 @@
 # ClickHouse's engine (chdb-core from PyPI) with an HTTP front of ours: one server, or several independent ones on 127.0.0.1.
 # clickhouse.sh start|stop|status|wait|url|clean          all servers
 # clickhouse.sh start|stop|kill|pause|resume NODE          one of them (1, 2, ...), for failure tests
+# clickhouse.sh engine                                    only installs the engine
 # Environment:
 #   CLICKHOUSE_NODES 1   CLICKHOUSE_PORT 18123 (server N listens on port + N - 1)
 #   CLICKHOUSE_DIR  <services dir>/clickhouse-<port>    CLICKHOUSE_VERSION 26.9.0 (of chdb-core)
@@ -10,6 +11,7 @@
 . "$(dirname "$0")/common.sh"
 HERE=$(cd "$(dirname "$0")" && pwd)
 VERSION=${CLICKHOUSE_VERSION:-26.9.0}
+WHAT="chdb-core $VERSION"
 NODES=${CLICKHOUSE_NODES:-1}
 PORT=${CLICKHOUSE_PORT:-18123}
 DIR=${CLICKHOUSE_DIR:-$BASE/clickhouse-$PORT}
@@ -51,35 +53,5 @@ spawn() { # NODE
   launch "$DIR/n$1" "$TOOLS/bin/python" "$HERE/clickhouse_front.py" "$(port "$1")" "$DIR/n$1" "${secure[@]}"
 }
 
-verb=${1:-}; node=${2:-}
-case $node in ''|[1-9]) ;; *) die "node is a number from 1 to 9, not '$node'" ;; esac
-case $verb in
-  start)
-    lock; t=$(now_ms); new=
-    for i in ${node:-$(seq "$NODES")}; do pid_of "$DIR/n$i" >/dev/null || new=1; spawn "$i"; done
-    for i in ${node:-$(seq "$NODES")}; do await "$DIR/n$i" "$(port "$i")" ready "$i"; done
-    [ -z "$new" ] || say "ready after $(($(now_ms) - t)) ms, $(rss_mb "$(pid_of "$DIR/n${node:-1}")") MiB a server, chdb-core $VERSION"
-    url ;;
-  engine) engine ;;
-  stop)
-    [ -d "$DIR" ] || exit 0
-    lock
-    if [ -n "$node" ]; then halt "$DIR/n$node"; else for d in "$DIR"/n[1-9]; do halt "$d" & done; wait; fi ;;
-  kill|pause|resume)
-    [ -n "$node" ] || die "$verb needs a node number"
-    case $verb in kill) s=KILL ;; pause) s=STOP ;; resume) s=CONT ;; esac
-    signal "$DIR/n$node" $s ;;
-  wait) for i in ${node:-$(seq "$NODES")}; do await "$DIR/n$i" "$(port "$i")" ready "$i"; done; url ;;
-  status)
-    rc=0
-    for i in ${node:-$(seq "$NODES")}; do
-      if p=$(pid_of "$DIR/n$i"); then
-        if ready "$i"; then s=ready; else s='not ready'; rc=3; fi
-        echo "server $i 127.0.0.1:$(port "$i") pid $p $(rss_mb "$p") MiB $s"
-      else echo "server $i 127.0.0.1:$(port "$i") stopped"; rc=3; fi
-    done
-    exit $rc ;;
-  url) url ;;
-  clean) [ -d "$DIR" ] || exit 0; lock; for d in "$DIR"/n[1-9]; do slay "$d"; done; clean_dir ;;
-  *) die "say start|stop|status|wait|url|clean|engine, or start|stop|kill|pause|resume NODE" ;;
-esac
+start_servers() { start_each ready; }
+if [ "${1:-}" = engine ]; then engine; else verbs "$@"; fi

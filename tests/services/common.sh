@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # Sourced by the service scripts, not run directly: process ids, jar cache, waiting.
-# A script sets DIR, its work folder, and calls these functions.
+# A script sets DIR, its work folder, and NODES, how many servers it has; defines start_servers, ready, port and url, which are
+# what differs between the services; and ends with a call of `verbs`.
 set -uo pipefail
 PROG=$(basename "$0")
 BASE=${NETFLOW_SERVICES_DIR:-${TMPDIR:-/tmp}/netflow-services}
@@ -65,13 +66,14 @@ end_with_owner() {
   ' owner "$1" "$2" </dev/null >/dev/null 2>&1 &
 }
 
-# halt NODE_DIR [SECONDS]: TERM, then KILL if it does not end.
+HALT=30   # seconds that a server has to end by itself
+# halt NODE_DIR: TERM, then KILL if it does not end.
 halt() {
   local p i end
   p=$(pid_of "$1") || { rm -f "$1/pid"; return 0; }
   kill -CONT "$p" 2>/dev/null
   kill -TERM "$p" 2>/dev/null
-  end=$(($(now_ms) + ${2:-30} * 1000))
+  end=$(($(now_ms) + HALT * 1000))
   while pid_of "$1" >/dev/null; do
     if [ "$(now_ms)" -gt "$end" ]; then say "pid $p ignored TERM, sending KILL"; kill -KILL "$p" 2>/dev/null; end=$((end + 10000)); fi
     sleep 0.1
@@ -194,4 +196,52 @@ clean_dir() {
   [ -e "$DIR" ] || return 0
   [ -f "$DIR/$MARK" ] || die "$DIR was not made by this script: not removed"
   rm -rf -- "$DIR"
+}
+
+host() { echo 127.0.0.1; } # NODE; a service with an address for each server defines its own
+each() { echo "${NODE:-$(seq "$NODES")}"; } # the servers that a verb is for
+
+# start_each READY: starts the servers that do not run, side by side, with the script's `spawn`, and waits until READY NODE
+# succeeds for each. WHAT is the program and its version.
+start_each() {
+  local i new= t; t=$(now_ms)
+  for i in $(each); do pid_of "$DIR/n$i" >/dev/null || new=1; spawn "$i"; done
+  for i in $(each); do await "$DIR/n$i" "$(port "$i")" "$1" "$i"; done
+  [ -z "$new" ] || say "answers after $(($(now_ms) - t)) ms, $(rss_mb "$(pid_of "$DIR/n${NODE:-1}")") MiB a server, $WHAT"
+}
+
+status() { # exit code 3 if a server does not answer
+  local i p s rc=0
+  for i in $(each); do
+    s=stopped
+    if p=$(pid_of "$DIR/n$i"); then
+      s="pid $p $(rss_mb "$p") MiB"
+      if ready "$i"; then s="$s ready"; else s="$s not ready"; rc=3; fi
+    else rc=3; fi
+    echo "server $i $(host "$i"):$(port "$i") $s"
+  done
+  return $rc
+}
+
+# verbs VERB [NODE]: what is the same for all services.
+verbs() {
+  local verb=${1:-} d s
+  NODE=${2:-}
+  case $NODE in ''|[1-9]) ;; *) die "node is a number from 1 to 9, not '$NODE'" ;; esac
+  case $verb in
+    start) lock; start_servers; url ;;
+    wait) for d in $(each); do await "$DIR/n$d" "$(port "$d")" ready "$d"; done; url ;;
+    status) status ;;
+    url) url ;;
+    stop)
+      [ -d "$DIR" ] || return 0
+      lock
+      if [ -n "$NODE" ]; then halt "$DIR/n$NODE"; else for d in "$DIR"/n[1-9]; do halt "$d" & done; wait; fi ;;
+    kill|pause|resume)
+      [ -n "$NODE" ] || die "$verb needs a node number"
+      case $verb in kill) s=KILL ;; pause) s=STOP ;; resume) s=CONT ;; esac
+      signal "$DIR/n$NODE" $s ;;
+    clean) [ -d "$DIR" ] || return 0; lock; for d in "$DIR"/n[1-9]; do slay "$d"; done; clean_dir ;;
+    *) die "say start|stop|status|wait|url|clean, or start|stop|kill|pause|resume NODE" ;;
+  esac
 }

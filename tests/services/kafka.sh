@@ -12,6 +12,7 @@
 #   KAFKA_JVM_OPTS, KAFKA_PROPERTIES (extra lines for server.properties)
 . "$(dirname "$0")/common.sh"
 VERSION=${KAFKA_VERSION:-4.4.0}
+WHAT="Kafka $VERSION"
 NODES=${KAFKA_NODES:-1}
 PORT=${KAFKA_PORT:-19092}
 DIR=${KAFKA_DIR:-$BASE/kafka-$PORT}
@@ -19,11 +20,12 @@ HEAP=${KAFKA_HEAP:-256m}
 SASL=${KAFKA_SASL:-none}
 TLS=${KAFKA_TLS:-no}
 JIT=${KAFKA_JIT:-c1}
+HALT=15   # the last brokers of a cluster find no controller that lets them go
 
-bport() { echo $((PORT + $1 - 1)); }
+port() { echo $((PORT + $1 - 1)); }
 iport() { echo $((PORT + $1 + 999)); }
 cport() { echo $((PORT + $1 - 2043)); }
-url() { local i u=; for i in $(seq "$NODES"); do u=$u${u:+,}127.0.0.1:$(bport "$i"); done; echo "$u"; }
+url() { local i u=; for i in $(seq "$NODES"); do u=$u${u:+,}127.0.0.1:$(port "$i"); done; echo "$u"; }
 
 # An ApiVersions v0 request that the broker answers with error 0: served only by a broker that is up.
 broker_answers() {
@@ -47,8 +49,8 @@ process.roles=broker,controller
 node.id=$1
 controller.quorum.voters=$voters
 controller.listener.names=CONTROLLER
-listeners=CLIENT://127.0.0.1:$(bport "$1"),INTERNAL://127.0.0.1:$(iport "$1"),CONTROLLER://127.0.0.1:$(cport "$1")
-advertised.listeners=CLIENT://127.0.0.1:$(bport "$1"),INTERNAL://127.0.0.1:$(iport "$1")
+listeners=CLIENT://127.0.0.1:$(port "$1"),INTERNAL://127.0.0.1:$(iport "$1"),CONTROLLER://127.0.0.1:$(cport "$1")
+advertised.listeners=CLIENT://127.0.0.1:$(port "$1"),INTERNAL://127.0.0.1:$(iport "$1")
 listener.security.protocol.map=CLIENT:$proto,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT
 inter.broker.listener.name=INTERNAL
 log.dirs=$d/data
@@ -122,7 +124,7 @@ lib() {
 spawn() { # NODE
   local d=$DIR/n$1
   pid_of "$d" >/dev/null && return 0
-  port_free 127.0.0.1 "$(bport "$1")"; port_free 127.0.0.1 "$(iport "$1")"; port_free 127.0.0.1 "$(cport "$1")"
+  port_free 127.0.0.1 "$(port "$1")"; port_free 127.0.0.1 "$(iport "$1")"; port_free 127.0.0.1 "$(cport "$1")"
   lib
   conf "$1"
   if [ ! -f "$d/data/meta.properties" ]; then
@@ -136,36 +138,5 @@ spawn() { # NODE
   launch "$d" "$JAVA" "@$d/conf/jvm.args" ${KAFKA_JVM_OPTS:-} -cp "$LIB/*" kafka.Kafka "$d/conf/server.properties"
 }
 
-verb=${1:-}; node=${2:-}
-case $node in ''|[1-9]) ;; *) die "node is a number from 1 to 9, not '$node'" ;; esac
-case $verb in
-  start)
-    lock; t=$(now_ms); new=
-    for i in ${node:-$(seq "$NODES")}; do pid_of "$DIR/n$i" >/dev/null || new=1; spawn "$i"; done
-    for i in ${node:-$(seq "$NODES")}; do
-      await "$DIR/n$i" "$(bport "$i")" ready "$i"
-      [ -z "$new" ] || say "broker $i answers after $(($(now_ms) - t)) ms, $(rss_mb "$(pid_of "$DIR/n$i")") MiB, Kafka $VERSION"
-    done
-    url ;;
-  stop)
-    [ -d "$DIR" ] || exit 0
-    lock
-    if [ -n "$node" ]; then halt "$DIR/n$node"; else for d in "$DIR"/n[1-9]; do halt "$d" 15 & done; wait; fi ;;
-  kill|pause|resume)
-    [ -n "$node" ] || die "$verb needs a node number"
-    case $verb in kill) s=KILL ;; pause) s=STOP ;; resume) s=CONT ;; esac
-    signal "$DIR/n$node" $s ;;
-  wait) for i in ${node:-$(seq "$NODES")}; do await "$DIR/n$i" "$(bport "$i")" ready "$i"; done; url ;;
-  status)
-    rc=0
-    for i in ${node:-$(seq "$NODES")}; do
-      if p=$(pid_of "$DIR/n$i"); then
-        if ready "$i"; then s=ready; else s='not ready'; rc=3; fi
-        echo "broker $i 127.0.0.1:$(bport "$i") pid $p $(rss_mb "$p") MiB $s"
-      else echo "broker $i 127.0.0.1:$(bport "$i") stopped"; rc=3; fi
-    done
-    exit $rc ;;
-  url) url ;;
-  clean) [ -d "$DIR" ] || exit 0; lock; for d in "$DIR"/n[1-9]; do slay "$d"; done; clean_dir ;;
-  *) die "say start|stop|status|wait|url|clean, or start|stop|kill|pause|resume NODE" ;;
-esac
+start_servers() { start_each ready; }
+verbs "$@"

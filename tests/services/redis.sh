@@ -117,42 +117,16 @@ make_cluster() { # once: joins the servers and assigns the slots
     { tail -10 "$DIR/create.log" >&2; die "could not make the cluster"; }
 }
 
-verb=${1:-}; node=${2:-}
-case $node in ''|[1-9]) ;; *) die "node is a number from 1 to 9, not '$node'" ;; esac
-case $verb in
-  start)
-    lock; t=$(now_ms); new=
-    [ "$TLS" = no ] || certificates
-    for i in ${node:-$(seq "$NODES")}; do pid_of "$DIR/n$i" >/dev/null || new=1; spawn "$i"; done
-    for i in ${node:-$(seq "$NODES")}; do await "$DIR/n$i" "$(port "$i")" answers "$i"; done
-    if [ -z "$node" ]; then
-      if [ "$MODE" = cluster ]; then
-        make_cluster
-        for i in $(seq "$NODES"); do await "$DIR/n$i" "$(port "$i")" settled "$i"; done
-      fi
-      for i in $(seq "$NODES"); do await "$DIR/n$i" "$(port "$i")" ready "$i"; done
-    fi
-    [ -z "$new" ] || say "ready after $(($(now_ms) - t)) ms, $(rss_mb "$(pid_of "$DIR/n${node:-1}")") MiB a server, $("$SERVER" --version | sed -n 's/.*v=\([^ ]*\).*/\1/p')"
-    url ;;
-  stop)
-    [ -d "$DIR" ] || exit 0
-    lock
-    if [ -n "$node" ]; then halt "$DIR/n$node"; else for d in "$DIR"/n[1-9]; do halt "$d" & done; wait; fi ;;
-  kill|pause|resume)
-    [ -n "$node" ] || die "$verb needs a node number"
-    case $verb in kill) s=KILL ;; pause) s=STOP ;; resume) s=CONT ;; esac
-    signal "$DIR/n$node" $s ;;
-  wait) for i in ${node:-$(seq "$NODES")}; do await "$DIR/n$i" "$(port "$i")" ready "$i"; done; url ;;
-  status)
-    rc=0
-    for i in ${node:-$(seq "$NODES")}; do
-      if p=$(pid_of "$DIR/n$i"); then
-        if ready "$i"; then s=ready; else s='not ready'; rc=3; fi
-        echo "server $i 127.0.0.1:$(port "$i") pid $p $(rss_mb "$p") MiB $s"
-      else echo "server $i 127.0.0.1:$(port "$i") stopped"; rc=3; fi
-    done
-    exit $rc ;;
-  url) url ;;
-  clean) [ -d "$DIR" ] || exit 0; lock; for d in "$DIR"/n[1-9]; do slay "$d"; done; clean_dir ;;
-  *) die "say start|stop|status|wait|url|clean, or start|stop|kill|pause|resume NODE" ;;
-esac
+start_servers() {
+  local i
+  [ "$TLS" = no ] || certificates
+  WHAT=$("$SERVER" --version | sed -n 's/.*v=\([^ ]*\).*/Redis \1/p')
+  start_each answers
+  [ -z "$NODE" ] || return 0
+  if [ "$MODE" = cluster ]; then
+    make_cluster
+    for i in $(each); do await "$DIR/n$i" "$(port "$i")" settled "$i"; done
+  fi
+  for i in $(each); do await "$DIR/n$i" "$(port "$i")" ready "$i"; done
+}
+verbs "$@"
