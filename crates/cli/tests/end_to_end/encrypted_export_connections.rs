@@ -40,7 +40,7 @@ fn make_certificate(directory: &Path, authority: &str, name: &str, alternative: 
     openssl(directory, &format!("x509 -req -in {name}.csr {signer} -days {days} -extfile extensions -out {name}.pem"));
 }
 
-fn certificates() -> TempDir {
+pub(crate) fn certificates() -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();
     make_authority(at, "ca");
@@ -53,7 +53,7 @@ fn certificates() -> TempDir {
 }
 
 /// A collector that listens with TLS, where it does, and its configuration.
-fn collector(certificates: &Path) -> (Collector, String, String) {
+pub(crate) fn collector(certificates: &Path) -> (Collector, String, String) {
     let (udp, tls, http) = (free_udp(), free_tcp(), free_tcp());
     let at = certificates.display();
     let configuration = format!(
@@ -64,6 +64,14 @@ fn collector(certificates: &Path) -> (Collector, String, String) {
     let (printed, stderr, code) = collector.command(&["senders", "add", SENDER, "192.0.2.0/24"]);
     assert_eq!(code, Some(0), "{printed}{stderr}");
     (collector, tls.to_string(), configuration)
+}
+
+/// Where it listens without TLS.
+pub(crate) fn listening(collector: &Collector) -> String {
+    let status = collector.rest("GET", "/status", "");
+    let listening = status["exportConnections"]["listening"].as_array().unwrap();
+    let tcp = listening.iter().find(|place| place["tls"] == false).unwrap();
+    tcp["address"].as_str().unwrap().to_owned()
 }
 
 /// The client of OpenSSL, which sends what is written to it.
@@ -258,18 +266,16 @@ print(octets, flows)
 fn the_exporter_of_another_author_is_counted_over_tcp_and_tls() {
     let certificates = certificates();
     let (collector, tls, _) = collector(certificates.path());
-    let status = collector.rest("GET", "/status", "");
-    let listening = status["exportConnections"]["listening"].as_array().unwrap();
-    let tcp = listening.iter().find(|place| place["tls"] == false).unwrap()["address"].as_str().unwrap();
+    let tcp = listening(&collector);
     let mut expected = [0; 2];
-    for (to, transport) in [(tcp, "tcp"), (tls.as_str(), "tls")] {
+    for (to, transport) in [(&tcp, "tcp"), (&tls, "tls")] {
         let sent = export_by_python(certificates.path(), to, transport);
         expected = [expected[0] + sent[0], expected[1] + sent[1]];
         collector.wait_until(transport, || counted(&collector, SENDER)[1] >= expected[1]);
         assert_eq!(counted(&collector, SENDER), expected, "{transport}");
     }
     // Killed and started again, with messages in the journal that are longer than a packet.
-    export_by_python(certificates.path(), tcp, "tcp");
+    export_by_python(certificates.path(), &tcp, "tcp");
     let sent = [expected[0] / 2, expected[1] / 2];
     collector.wait_until("read", || ended(&collector, "closed") >= 3);
     let collector = Collector::start_in_configured(collector.kill());

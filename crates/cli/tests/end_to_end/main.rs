@@ -39,6 +39,7 @@ mod encrypted_export_connections;
 mod encryption;
 mod exit_codes;
 mod export_connections;
+mod exported_by_libfixbuf;
 mod failover;
 mod floods;
 mod flows;
