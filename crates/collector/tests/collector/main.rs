@@ -128,6 +128,11 @@ impl Bench {
     }
 
     async fn start_with(settings: Settings, senders: &[IpAddr]) -> Self {
+        Self::start_on(settings, senders, None).await
+    }
+
+    /// With a journal.
+    async fn start_on(settings: Settings, senders: &[IpAddr], journal: Option<Arc<Journal>>) -> Self {
         let (store, changed) = (Arc::new(Memory::default()), Arc::new(Notify::new()));
         let writer = WriterState::new(WriterId(1), 1, now());
         store.put_writer(&writer).await.unwrap();
@@ -135,7 +140,7 @@ impl Bench {
             store.add_prefixes(*sender, &[MONITORED.parse().unwrap()]).await.unwrap();
         }
         let shared: Arc<dyn Store> = Arc::<Memory>::clone(&store);
-        let collector = start(settings, shared, None, None, writer, Arc::clone(&changed), None).await.unwrap();
+        let collector = start(settings, shared, None, journal, writer, Arc::clone(&changed), None).await.unwrap();
         Self { store, changed, collector }
     }
 
