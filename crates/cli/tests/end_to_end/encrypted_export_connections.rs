@@ -1,6 +1,6 @@
 //! Export connections with TLS, from the client of OpenSSL: which certificates are refused, with one line each that names the
-//! reason, and that what a verified exporter sends is counted, also while certificates are replaced. And from an exporter in Python,
-//! with and without TLS.
+//! reason, and that what a verified exporter sends is counted, also while certificates are replaced, and with those that the
+//! document shows how to make. And from an exporter in Python, with and without TLS.
 
 use std::io::Write;
 use std::path::Path;
@@ -13,6 +13,7 @@ use wire::{FieldSpecifier, ipfix};
 
 use crate::collector::Collector;
 use crate::crashes::counted;
+use crate::documents::lines;
 use crate::reloads::{free_tcp, free_udp};
 
 const SENDER: &str = "127.0.0.1";
@@ -217,6 +218,36 @@ fn certificates_are_replaced_without_breaking_connections() {
     is_counted(&collector, 36);
     end(first);
     end(second);
+}
+
+#[test]
+fn certificates_that_the_lines_of_the_document_make_are_accepted() {
+    let certificates = tempfile::tempdir().unwrap();
+    let at = certificates.path();
+    let lines = lines("export-connections.md");
+    let (clients, makers): (Vec<_>, Vec<_>) =
+        lines.iter().filter(|line| line.starts_with("openssl ")).partition(|line| line.contains(" s_client "));
+    let ([client], 3) = (&clients[..], makers.len()) else { panic!("{lines:?}") };
+    for line in makers {
+        let output = Command::new("sh").args(["-euc", line]).current_dir(at).output().unwrap();
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    std::fs::copy(at.join("exporters-ca.pem"), at.join("ca.pem")).unwrap();
+    let (collector, to, _) = collector(at);
+    let set = lines.iter().find(|line| line.starts_with("netflow senders set ")).unwrap().replace("192.0.2.1", SENDER);
+    let (printed, stderr, code) = collector.command(&set.split(' ').skip(1).collect::<Vec<_>>());
+    assert_eq!(code, Some(0), "{set}: {printed}{stderr}");
+    let name = "collector.example.net";
+    let verified = format!("-quiet -verify_return_error -verify_hostname {name}");
+    let line = format!("exec {} {verified}", client.replace(&format!("{name}:4740"), &to));
+    let mut command = Command::new("sh");
+    command.args(["-euc", &line]).current_dir(at).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut exporter = command.spawn().unwrap();
+    send(&mut exporter, &message(0, 20));
+    is_counted(&collector, 20);
+    let shown = || collector.rest("GET", &format!("/exporters/{SENDER}"), "")["exportConnections"][0]["tls"].clone();
+    collector.wait_until("verified by its name", || shown()["certificateName"] == NAME);
+    end(exporter);
 }
 
 /// An exporter of another author, the package `ipfix` of Python: messages of up to 65,535 octets, which the journal keeps in two
