@@ -1,6 +1,7 @@
 //! The certificates of the REST interface and of export connections, and their private keys, from their files.
 
 use std::fs;
+use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, bail};
 use collector::{TlsCertificates, TlsSettings};
 use flow::Timestamp;
+use kafka::Mechanism;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -18,7 +20,7 @@ use x509_cert::Certificate;
 use x509_cert::der::Decode;
 use x509_cert::time::{Time, Validity};
 
-use crate::config::{Config, NetflowTls, Tls};
+use crate::config::{Config, NetflowTls, Storage, Tls};
 
 /// How long before its expiry a warning starts: certificates of 90 days are renewed after 60.
 const SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
@@ -116,12 +118,38 @@ pub(crate) fn authorities(authority: Option<&Path>, key: &str) -> anyhow::Result
 }
 
 /// Problems that do not prevent encryption: a private key is world-readable, or a certificate of a chain is not valid
-/// now, or expires soon.
+/// now, or expires soon. And passwords that are sent without encryption.
 pub(crate) fn warnings(config: &Config, now: SystemTime) -> Vec<String> {
     let is_encrypted = !config.netflow.tls.listen.is_empty();
     let exporters = is_encrypted.then_some((&config.netflow.tls.own, "netflow.tls"));
     let used = [(&config.admin.tls, "admin.tls")].into_iter().chain(exporters);
-    used.flat_map(|(tls, section)| warnings_of(tls, section, now)).collect()
+    used.flat_map(|(tls, section)| warnings_of(tls, section, now)).chain(readable_passwords(config)).collect()
+}
+
+/// Passwords that are sent to other machines as they are. With SCRAM, Kafka does not get the password.
+fn readable_passwords(config: &Config) -> impl Iterator<Item = String> {
+    let Config { storage, redis, cassandra, kafka, clickhouse, .. } = config;
+    let sent = [
+        ("redis", &redis.hosts, &redis.access, *storage == Storage::Redis),
+        ("cassandra", &cassandra.hosts, &cassandra.access, *storage == Storage::Cassandra),
+        ("kafka", &kafka.brokers, &kafka.access, kafka.is_on() && kafka.mechanism == Mechanism::Plain),
+        ("clickhouse", &clickhouse.hosts, &clickhouse.access, clickhouse.is_on()),
+    ];
+    sent.into_iter().filter_map(|(section, hosts, access, is_sent)| {
+        let host = hosts.iter().find(|host| !is_this_machine(host))?;
+        (is_sent && access.password.is_some() && !access.tls).then(|| {
+            format!("{section}.password is sent without TLS to {host}: anyone who sees the traffic can read it; set {section}.tls = true")
+        })
+    })
+}
+
+/// Whether a host, with or without its port, is this machine.
+fn is_this_machine(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, _)) if host.parse::<IpAddr>().is_err() => name,
+        _ => host,
+    };
+    name == "localhost" || name.trim_matches(['[', ']']).parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
 fn warnings_of(tls: &Tls, section: &str, now: SystemTime) -> impl Iterator<Item = String> {
@@ -159,4 +187,40 @@ fn validity_warning(path: &Path, section: &str, now: SystemTime) -> Option<Strin
 
 fn read(path: &Path, key: &str) -> anyhow::Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("cannot read {} ({key})", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Secret;
+
+    /// The sections whose password is sent without TLS.
+    fn sections(config: &Config) -> Vec<String> {
+        readable_passwords(config).map(|warning| warning.split('.').next().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn passwords_that_others_can_read_are_reported() {
+        let mut config = Config::default();
+        let passwords = [
+            &mut config.redis.access,
+            &mut config.cassandra.access,
+            &mut config.kafka.access,
+            &mut config.clickhouse.access,
+        ];
+        passwords.into_iter().for_each(|access| access.password = Some(Secret::new("secret".to_owned())));
+        config.redis.hosts = vec!["redis.example".to_owned()];
+        assert!(sections(&config).is_empty(), "none is used");
+        config.storage = Storage::Redis;
+        config.kafka.brokers = vec!["127.0.0.1:9092".to_owned(), "192.0.2.1:9092".to_owned()];
+        config.clickhouse.hosts = vec!["[2001:db8::1]:8123".to_owned()];
+        assert_eq!(sections(&config), ["redis", "clickhouse"], "SCRAM does not send it");
+        config.kafka.mechanism = Mechanism::Plain;
+        config.clickhouse.access.tls = true;
+        assert_eq!(sections(&config), ["redis", "kafka"]);
+        config.redis.hosts = ["localhost", "127.0.0.1:6379", "::1", "[::1]:6379"].map(str::to_owned).to_vec();
+        assert_eq!(sections(&config), ["kafka"]);
+        config.kafka.access.password = None;
+        assert!(sections(&config).is_empty());
+    }
 }
