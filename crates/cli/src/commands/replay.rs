@@ -143,7 +143,7 @@ impl Transmission<'_> {
         }
         self.progress.clear();
         own.report(path);
-        Ok(())
+        if capture.has_addresses() { Ok(()) } else { self.route.end_file() }
     }
 
     /// Sleeps until the next datagram is due, or a signal arrives.

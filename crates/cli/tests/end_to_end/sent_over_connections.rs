@@ -22,7 +22,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 use serde_json::Value;
-use wire::{Datagram, Session, SessionLimits};
+use wire::encode::{Ipfix, TemplateSpec};
+use wire::{Datagram, FieldSpecifier, Session, SessionLimits, ipfix};
 
 use crate::collector::Collector;
 use crate::encryption::certify;
@@ -371,6 +372,37 @@ fn a_capture_is_sent_over_a_connection_for_each_exporter_message_by_message() {
         assert!(errors.contains("netflow: 6 datagrams have octets after their message"), "{errors}");
         assert!(errors.contains("netflow: 6 datagrams were not sent, because only whole IPFIX"), "{errors}");
         assert!(errors.contains("\n  3 of 192.0.2.2:9995: netflow-v9\n"), "{errors}");
+    }
+}
+
+#[test]
+fn each_ipfix_file_is_sent_over_a_connection_of_its_own() {
+    let directory = certificates();
+    let path = directory.path();
+    // Templates with the same id: in one connection, the second would be an error.
+    let fields = [[12, 1], [1, 12]].map(|ids| TemplateSpec::data(256, ids.map(|id| FieldSpecifier::iana(id, 4))));
+    let expected = fields.map(|template| {
+        let message = || Ipfix::new(ipfix::Header::default()).template(&template);
+        [message().finish(), message().data(&template, &[vec![1; 8]]).finish()].concat()
+    });
+    for (name, octets) in ["first.ipfix", "second.ipfix"].iter().zip(&expected) {
+        fs::write(path.join(name), octets).unwrap();
+    }
+    for tls in [None, Some(server(path, false))] {
+        let listener = Listener::start(2, tls.clone());
+        let to = listener.to.to_string();
+        let mut arguments = vec!["replay", "first.ipfix", "second.ipfix", "--to", &to, "--json"];
+        arguments.extend(if tls.is_some() { &["--tls", "--ca", "ca.pem"][..] } else { &["--tcp"] });
+        let (printed, errors, code) = netflow(path, &arguments);
+        assert_eq!(code, Some(0), "{printed}{errors}");
+        let report: Value = serde_json::from_str(&printed).unwrap();
+        let exporters = report["exporters"].as_array().unwrap();
+        assert_eq!(exporters.len(), 2, "{report}");
+        for (((from, octets), exporter), expected) in listener.arrived().iter().zip(exporters).zip(&expected) {
+            assert_eq!((&exporter["captured"], &exporter["datagrams"]), (&Value::Null, &2.into()));
+            assert_eq!(exporter["sentFrom"], from.to_string());
+            assert!(octets == expected, "{exporter}");
+        }
     }
 }
 

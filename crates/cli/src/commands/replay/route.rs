@@ -1,12 +1,12 @@
 //! How the datagrams of each exporter of the captures get to the collector: over UDP from a source port of its own, or over an
-//! export connection of its own.
+//! export connection of its own. An IPFIX file is an exporter there.
 
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 
 use anyhow::Context;
-use capture::UdpDatagram;
+use capture::{NO_ADDRESS, UdpDatagram};
 use export_client::{ExportConnection, Target};
 use udp::{Outgoing, Sender};
 
@@ -18,6 +18,7 @@ use crate::exit_code::{ExitCode, Failure, OrExit};
 const PORTS: usize = 512;
 
 /// An exporter of the captures.
+#[derive(Clone, Copy)]
 pub(super) struct Exporter {
     /// Its address there.
     pub(super) captured: SocketAddr,
@@ -61,6 +62,14 @@ impl Route<'_> {
         }
     }
 
+    /// An IPFIX file has ended: its templates are not those of the next one (RFC 5655).
+    pub(super) fn end_file(&mut self) -> Result<(), Failure> {
+        match self {
+            Self::Udp(_) => Ok(()),
+            Self::Connections(connections) => connections.end_of(NO_ADDRESS),
+        }
+    }
+
     /// Sends everything, and waits until the collector has read it if that can be known.
     pub(super) fn end(&mut self) -> Result<(), Failure> {
         match self {
@@ -73,14 +82,10 @@ impl Route<'_> {
     pub(super) fn exporters(&self) -> io::Result<Vec<Exporter>> {
         let mut exporters = match self {
             Self::Udp(sockets) => sockets.exporters()?,
-            Self::Connections(connections) => {
-                let exporters = connections.exporters.iter();
-                exporters
-                    .map(|(captured, (from, sent))| Exporter { captured: *captured, from: *from, sent: *sent })
-                    .collect()
-            }
+            Self::Connections(connections) => connections.exporters.clone(),
         };
-        exporters.sort_unstable_by_key(|exporter| exporter.captured);
+        // Those of IPFIX files remain in the order of the files.
+        exporters.sort_by_key(|exporter| exporter.captured);
         Ok(exporters)
     }
 }
@@ -123,14 +128,15 @@ pub(super) struct Connections<'a> {
     target: Target,
     options: &'a TransportOptions,
     patience: Patience<'a>,
-    open: HashMap<SocketAddr, ExportConnection>,
-    /// The address here of each exporter of the captures, and the number of its messages.
-    exporters: HashMap<SocketAddr, (SocketAddr, u64)>,
+    /// By the address in the captures, each with its place among the exporters.
+    open: HashMap<SocketAddr, (usize, ExportConnection)>,
+    /// Of all connections, in their order.
+    exporters: Vec<Exporter>,
 }
 
 impl<'a> Connections<'a> {
     pub(super) fn to(target: Target, options: &'a TransportOptions, patience: Patience<'a>) -> Self {
-        Self { target, options, patience, open: HashMap::new(), exporters: HashMap::new() }
+        Self { target, options, patience, open: HashMap::new(), exporters: Vec::new() }
     }
 
     fn send(&mut self, datagram: &UdpDatagram<'_>) -> Result<Outcome, Failure> {
@@ -138,33 +144,41 @@ impl<'a> Connections<'a> {
             Ok(message) => message,
             Err(unsendable) => return Ok(Outcome::Unsendable(unsendable)),
         };
-        let give_up = || self.patience.has_ended();
-        if !self.open.contains_key(&datagram.source) {
+        let (captured, give_up) = (datagram.source, || self.patience.has_ended());
+        if !self.open.contains_key(&captured) {
             allow_connections(self.open.len() as u64 + 1);
             let opened = ExportConnection::open(&self.target, None, &give_up);
             let opened = opened.map_err(|error| self.options.failure(&error))?;
-            self.exporters.insert(datagram.source, (opened.address(), 0));
-            self.open.insert(datagram.source, opened);
+            let exporter = Exporter { captured, from: opened.address(), sent: 0 };
+            self.open.insert(captured, (self.exporters.len(), opened));
+            self.exporters.push(exporter);
         }
-        if let Some(connection) = self.open.get_mut(&datagram.source) {
+        if let Some((exporter, connection)) = self.open.get_mut(&captured) {
             connection.send(message, &give_up).map_err(|error| self.options.failure(&error))?;
-        }
-        if let Some((_, sent)) = self.exporters.get_mut(&datagram.source) {
-            *sent += 1;
+            if let Some(exporter) = self.exporters.get_mut(*exporter) {
+                exporter.sent += 1;
+            }
         }
         Ok(if message.len() < datagram.payload.len() { Outcome::SentShortened } else { Outcome::Sent })
     }
 
     fn flush(&mut self) -> Result<(), Failure> {
         let give_up = || self.patience.has_ended();
-        let flushed = self.open.values_mut().try_for_each(|connection| connection.flush(&give_up));
+        let flushed = self.open.values_mut().try_for_each(|(_, connection)| connection.flush(&give_up));
         flushed.map_err(|error| self.options.failure(&error))
+    }
+
+    fn end_of(&mut self, captured: SocketAddr) -> Result<(), Failure> {
+        let Some((_, connection)) = self.open.remove(&captured) else { return Ok(()) };
+        let give_up = || self.patience.has_ended();
+        let ended = connection.end(&give_up).and_then(|ending| ending.wait(&give_up));
+        ended.map_err(|error| self.options.failure(&error))
     }
 
     fn end(&mut self) -> Result<(), Failure> {
         let give_up = || self.patience.has_ended();
         // All of them, also if one breaks.
-        let ending: Vec<_> = self.open.drain().map(|(_, connection)| connection.end(&give_up)).collect();
+        let ending: Vec<_> = self.open.drain().map(|(_, (_, connection))| connection.end(&give_up)).collect();
         let ended: Vec<_> = ending.into_iter().map(|ending| ending.and_then(|ending| ending.wait(&give_up))).collect();
         let ended: Result<(), _> = ended.into_iter().collect();
         ended.map_err(|error| self.options.failure(&error))
