@@ -11,6 +11,7 @@ mod error;
 pub mod flow_message;
 mod identity;
 mod json;
+mod lz4;
 mod messages;
 mod partition;
 mod producer;

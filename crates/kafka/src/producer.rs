@@ -10,10 +10,11 @@ use flow::{FlushNumber, WriterId};
 
 use crate::cluster::Cluster;
 use crate::error::Error;
+use crate::flow_message::MessageWriter;
 use crate::identity::Identity;
 use crate::record_batch::{Record, RecordBatch};
 use crate::settings::{Format, Settings};
-use crate::{flow_message, json, partition, varint};
+use crate::{json, partition, varint};
 
 /// The size of a batch: below a topic's `max.message.bytes` (1,048,588 by default) before it is compressed.
 const BATCH: usize = 1_000_000;
@@ -55,7 +56,9 @@ pub struct Producer {
     octets: usize,
     limit: usize,
     key: Key,
-    message: Vec<u8>,
+    messages: MessageWriter,
+    /// An object of JSON.
+    object: Vec<u8>,
     /// The length of the message, as it is before it.
     length: Vec<u8>,
     header: Header,
@@ -104,7 +107,8 @@ impl Producer {
             octets: 0,
             limit: BATCH,
             key: Key { exporter: None, text: Vec::new(), partition: 0 },
-            message: Vec::new(),
+            messages: MessageWriter::default(),
+            object: Vec::new(),
             length: Vec::new(),
             header: Header::default(),
             sent: Sent::default(),
@@ -134,20 +138,25 @@ impl Producer {
         if identity.index < lane.first_open {
             return Ok(());
         }
-        self.message.clear();
-        match self.cluster.settings().format {
-            Format::Json => json::write(row, &identity, &mut self.message),
-            Format::Delimited | Format::Single => flow_message::write(row, &identity, &mut self.message),
-        }
         self.length.clear();
-        if self.cluster.settings().format == Format::Delimited {
-            varint::unsigned(self.message.len() as u64, &mut self.length);
-        }
+        let [varying, alike] = match self.cluster.settings().format {
+            Format::Json => {
+                self.object.clear();
+                json::write(row, &identity, &mut self.object);
+                [self.object.as_slice(), &[]]
+            }
+            Format::Single => self.messages.write(row, &identity),
+            Format::Delimited => {
+                let message = self.messages.write(row, &identity);
+                varint::unsigned(message.iter().map(|part| part.len() as u64).sum(), &mut self.length);
+                message
+            }
+        };
         let before = lane.batch.len();
         lane.batch.add(&Record {
             time: row.number(Id::Received).cast_signed(),
             key: &self.key.text,
-            value: [&self.length, &self.message],
+            value: [&self.length, varying, alike],
             headers: self.header.with(identity.index),
         });
         lane.end = identity.index + 1;
@@ -214,11 +223,11 @@ impl Producer {
 
     /// Sends all batches.
     fn send(&mut self) -> Result<(), Error> {
-        let compression = self.cluster.settings().compression;
+        let Settings { compression, format, .. } = *self.cluster.settings();
         let mut batches = Vec::new();
         for (partition, lane) in self.lanes.iter_mut().enumerate().filter(|(_, lane)| lane.batch.count() > 0) {
             let memory = std::mem::take(&mut lane.encoded);
-            batches.push((partition, lane.batch.encode(compression, memory).map_err(Error::Compression)?));
+            batches.push((partition, lane.batch.encode(compression, format, memory).map_err(Error::Compression)?));
         }
         let outcomes = self.cluster.produce(&batches);
         let mut failed = None;

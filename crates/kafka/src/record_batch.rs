@@ -7,7 +7,8 @@ use std::io::{self, Write};
 
 use lz4_flex::frame::{BlockSize, FrameEncoder, FrameInfo};
 
-use crate::varint;
+use crate::settings::Format;
+use crate::{lz4, varint};
 
 /// What records are compressed with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,6 +58,8 @@ const MAGIC: i8 = 2;
 #[derive(Debug, Default)]
 pub(crate) struct RecordBatch {
     records: Vec<u8>,
+    /// Where each record ends.
+    ends: Vec<u32>,
     count: i32,
     first_time: i64,
     last_time: i64,
@@ -68,8 +71,8 @@ pub(crate) struct Record<'r> {
     /// Milliseconds since 1970.
     pub(crate) time: i64,
     pub(crate) key: &'r [u8],
-    /// The value: both one after the other.
-    pub(crate) value: [&'r [u8]; 2],
+    /// The value: all one after the other.
+    pub(crate) value: [&'r [u8]; 3],
     /// The headers, as they are in a record, with their number before them.
     pub(crate) headers: &'r [u8],
 }
@@ -87,15 +90,16 @@ impl RecordBatch {
 
     /// Appends a record.
     pub(crate) fn add(&mut self, record: &Record<'_>) {
-        let Record { time, key, value: [first, second], headers } = *record;
+        let Record { time, key, value, headers } = *record;
         if self.count == 0 {
             (self.first_time, self.last_time) = (time, time);
         }
         self.last_time = self.last_time.max(time);
         let (since, place) = (time - self.first_time, i64::from(self.count));
-        let (key_len, value_len) = (key.len() as i64, (first.len() + second.len()) as i64);
+        let octets = value.iter().map(|part| part.len()).sum::<usize>();
+        let (key_len, value_len) = (key.len() as i64, octets as i64);
         let numbers = [since, place, key_len, value_len].map(varint::signed_len).iter().sum::<usize>();
-        let length = 1 + numbers + key.len() + first.len() + second.len() + headers.len();
+        let length = 1 + numbers + key.len() + octets + headers.len();
         let out = &mut self.records;
         varint::signed(length as i64, out);
         // No attributes.
@@ -105,14 +109,14 @@ impl RecordBatch {
         varint::signed(key_len, out);
         out.extend_from_slice(key);
         varint::signed(value_len, out);
-        out.extend_from_slice(first);
-        out.extend_from_slice(second);
+        value.iter().for_each(|part| out.extend_from_slice(part));
         out.extend_from_slice(headers);
+        self.ends.push(out.len() as u32);
         self.count += 1;
     }
 
     /// The octets of the batch, in the memory of one that is no longer needed.
-    pub(crate) fn encode(&self, compression: Compression, mut out: Vec<u8>) -> io::Result<Vec<u8>> {
+    pub(crate) fn encode(&self, compression: Compression, format: Format, mut out: Vec<u8>) -> io::Result<Vec<u8>> {
         out.clear();
         // The offset of the first record, which the broker sets, and the length.
         out.extend_from_slice(&[0; 12]);
@@ -130,7 +134,7 @@ impl RecordBatch {
         out.extend_from_slice(&(-1_i16).to_be_bytes());
         out.extend_from_slice(&(-1_i32).to_be_bytes());
         out.extend_from_slice(&self.count.to_be_bytes());
-        let mut out = compress(&self.records, compression, out)?;
+        let mut out = self.compress(compression, format, out)?;
         let length = i32::try_from(out.len() - 12).map_err(io::Error::other)?;
         put(&mut out, 8, length.to_be_bytes());
         let checksum = crc32c::crc32c(out.get(PROTECTED..).unwrap_or_default());
@@ -138,9 +142,41 @@ impl RecordBatch {
         Ok(out)
     }
 
+    /// Appends the compressed records.
+    fn compress(&self, compression: Compression, format: Format, mut out: Vec<u8>) -> io::Result<Vec<u8>> {
+        match (compression, format) {
+            (Compression::None, _) => {
+                out.extend_from_slice(&self.records);
+                Ok(out)
+            }
+            (Compression::Gzip, _) => {
+                let mut encoder = flate2::write::GzEncoder::new(out, flate2::Compression::default());
+                encoder.write_all(&self.records)?;
+                encoder.finish()
+            }
+            // What repeats in text is anywhere.
+            (Compression::Lz4, Format::Json) => {
+                // As Java's producers. Its own choice would be blocks of 4 MiB, whose memory costs more than the compression.
+                let mut encoder = FrameEncoder::with_frame_info(FrameInfo::new().block_size(BlockSize::Max64KB), out);
+                encoder.write_all(&self.records)?;
+                encoder.finish().map_err(io::Error::other)
+            }
+            (Compression::Lz4, Format::Delimited | Format::Single) => {
+                lz4::frame(&self.records, &self.ends, &mut out);
+                Ok(out)
+            }
+            (Compression::Zstd, _) => {
+                let mut encoder = zstd::Encoder::new(out, 1)?;
+                encoder.write_all(&self.records)?;
+                encoder.finish()
+            }
+        }
+    }
+
     /// Removes all records and keeps their memory.
     pub(crate) fn clear(&mut self) {
         self.records.clear();
+        self.ends.clear();
         self.count = 0;
     }
 }
@@ -148,31 +184,5 @@ impl RecordBatch {
 fn put(out: &mut [u8], at: usize, octets: [u8; 4]) {
     if let Some(place) = out.get_mut(at..at + 4) {
         place.copy_from_slice(&octets);
-    }
-}
-
-/// Appends the compressed records.
-fn compress(records: &[u8], compression: Compression, mut out: Vec<u8>) -> io::Result<Vec<u8>> {
-    match compression {
-        Compression::None => {
-            out.extend_from_slice(records);
-            Ok(out)
-        }
-        Compression::Gzip => {
-            let mut encoder = flate2::write::GzEncoder::new(out, flate2::Compression::default());
-            encoder.write_all(records)?;
-            encoder.finish()
-        }
-        Compression::Lz4 => {
-            // As Java's producers. Its own choice would be blocks of 4 MiB, whose memory costs more than the compression.
-            let mut encoder = FrameEncoder::with_frame_info(FrameInfo::new().block_size(BlockSize::Max64KB), out);
-            encoder.write_all(records)?;
-            encoder.finish().map_err(io::Error::other)
-        }
-        Compression::Zstd => {
-            let mut encoder = zstd::Encoder::new(out, 1)?;
-            encoder.write_all(records)?;
-            encoder.finish()
-        }
     }
 }

@@ -22,6 +22,18 @@ pub(crate) fn unsigned(number: u64, out: &mut Vec<u8>) {
     out.truncate(end);
 }
 
+/// The octets of an unsigned integer, and how many of them are its own: without a branch.
+#[inline(always)]
+pub(crate) const fn octets(number: u64) -> ([u8; 10], usize) {
+    let length = octets_of(number);
+    // All but the last one are continued.
+    let continued =
+        CONTINUED & !(u64::MAX << (8 * (length as u32 - 1) % u64::BITS)) | if length > 8 { CONTINUED } else { 0 };
+    let [a, b, c, d, e, f, g, h] = (seven_bits_each(number) | continued).to_le_bytes();
+    let last = (number >> 63) as u8;
+    ([a, b, c, d, e, f, g, h, (number >> 56) as u8 & 0x7f | last << 7, last], length)
+}
+
 /// The bit of each octet that says that another one follows.
 const CONTINUED: u64 = 0x8080_8080_8080_8080;
 
@@ -43,7 +55,8 @@ fn unsigned_tail(rest: u64, out: &mut Vec<u8>) {
 
 /// How many octets a number has.
 const fn octets_of(number: u64) -> usize {
-    (u64::BITS - (number | 1).leading_zeros()).div_ceil(7) as usize
+    // As much as a division by 7, up to 64 bits.
+    (((number | 1).ilog2() * 9 + 73) / 64) as usize
 }
 
 /// Appends a signed integer in zigzag: 0, -1, 1, -2 and so on.
@@ -95,6 +108,8 @@ mod tests {
                     "{out:?}"
                 );
                 assert_eq!(out.len() - 1, octets_of(number), "{out:?}");
+                let (octets, length) = octets(number);
+                assert_eq!(out[1..], octets[..length], "{number}");
             }
         }
     }
