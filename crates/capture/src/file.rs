@@ -116,6 +116,8 @@ pub(crate) struct Frame {
     pub(crate) link: Option<LinkLayer>,
     /// Its length on the wire, which exceeds that of the buffer if the capture truncated it.
     pub(crate) original_length: u32,
+    /// Whether it is a record of [`frame::append_checked`](crate::frame::append_checked), whose hop limit is a mark.
+    pub(crate) is_checked: bool,
 }
 
 /// Big endian or little endian.

@@ -73,7 +73,7 @@ impl Carrier {
         }
     }
 
-    fn of(hop_limit: u8) -> Option<Self> {
+    pub(crate) fn of(hop_limit: u8) -> Option<Self> {
         let all = [Self::Datagram, Self::Message, Self::BegunMessage, Self::RestOfMessage];
         all.into_iter().find(|carrier| carrier.hop_limit() == hop_limit)
     }
@@ -92,17 +92,17 @@ pub fn append(
     destination: SocketAddr,
     payload: &[u8],
 ) -> io::Result<usize> {
-    let datagram = UdpDatagram { received, source, destination, payload };
-    append_record(octets, &datagram, Carrier::Datagram, 0)
+    let datagram = UdpDatagram { received, source, destination, carrier: Carrier::Datagram, payload };
+    append_record(octets, &datagram, 0)
 }
 
-/// Appends a datagram as [`append`] does, as a checked record, or what came in another way.
+/// Appends a datagram as [`append`] does, or what came in another way, as a checked record.
 ///
 /// # Errors
 /// Those of [`append`].
-pub fn append_checked(octets: &mut Vec<u8>, salt: u32, datagram: &UdpDatagram<'_>, carrier: Carrier) -> io::Result<()> {
+pub fn append_checked(octets: &mut Vec<u8>, salt: u32, datagram: &UdpDatagram<'_>) -> io::Result<()> {
     let start = octets.len();
-    append_record(octets, datagram, carrier, CHECKSUM)?;
+    append_record(octets, datagram, CHECKSUM)?;
     let checksum = checksum(salt, octets.get(start..).unwrap_or_default());
     octets.extend(checksum);
     Ok(())
@@ -117,8 +117,7 @@ fn checksum(salt: u32, record: &[u8]) -> [u8; CHECKSUM] {
 /// Appends a record that has room for a trailer, which the caller appends.
 fn append_record(
     octets: &mut Vec<u8>,
-    &UdpDatagram { received, source, destination, payload }: &UdpDatagram<'_>,
-    carrier: Carrier,
+    &UdpDatagram { received, source, destination, carrier, payload }: &UdpDatagram<'_>,
     trailer: usize,
 ) -> io::Result<usize> {
     let seconds = u32::try_from(received.seconds()).map_err(|_| invalid("the time is after the year 2106"))?;
@@ -147,17 +146,16 @@ fn append_record(
 /// exactly these octets.
 #[must_use]
 pub fn read(octets: &[u8]) -> Option<(UdpDatagram<'_>, usize)> {
-    let (datagram, carrier, length) = read_record(octets, 0)?;
-    (carrier == Carrier::Datagram).then_some((datagram, length))
+    let (datagram, length) = read_record(octets, 0)?;
+    (datagram.carrier == Carrier::Datagram).then_some((datagram, length))
 }
 
-/// Reads the checked record at the start of the octets and returns how its payload came, and its length; `None` if [`append_checked`] could not
-/// have written exactly these octets with this salt.
+/// Reads the checked record at the start of the octets and returns its length; `None` if [`append_checked`] could not have written exactly these octets with this salt.
 #[must_use]
-pub fn read_checked(octets: &[u8], salt: u32) -> Option<(UdpDatagram<'_>, Carrier, usize)> {
-    let (datagram, carrier, length) = read_record(octets, CHECKSUM)?;
+pub fn read_checked(octets: &[u8], salt: u32) -> Option<(UdpDatagram<'_>, usize)> {
+    let (datagram, length) = read_record(octets, CHECKSUM)?;
     let (record, found) = octets.get(..length)?.split_last_chunk::<CHECKSUM>()?;
-    (checksum(salt, record) == *found).then_some((datagram, carrier, length))
+    (checksum(salt, record) == *found).then_some((datagram, length))
 }
 
 /// The length that the header of a record gives, whatever follows; `None` if it cannot be that of a record.
@@ -169,7 +167,7 @@ pub fn length(octets: &[u8]) -> Option<usize> {
     (length >= IPV4_HEADER + UDP_HEADER).then_some(RECORD_HEADER + length)
 }
 
-fn read_record(octets: &[u8], trailer: usize) -> Option<(UdpDatagram<'_>, Carrier, usize)> {
+fn read_record(octets: &[u8], trailer: usize) -> Option<(UdpDatagram<'_>, usize)> {
     let (header, rest) = octets.split_first_chunk::<RECORD_HEADER>()?;
     let [seconds, nanoseconds, length, original_length] = words(header);
     let length = Some(length as usize).filter(|_| length == original_length)?;
@@ -190,7 +188,7 @@ fn read_record(octets: &[u8], trailer: usize) -> Option<(UdpDatagram<'_>, Carrie
     let received = Timestamp::new(seconds.into(), nanoseconds);
     let source = SocketAddr::new(source, u16::from_be_bytes([a, b]));
     let destination = SocketAddr::new(destination, u16::from_be_bytes([c, d]));
-    Some((UdpDatagram { received, source, destination, payload }, carrier, RECORD_HEADER + length))
+    Some((UdpDatagram { received, source, destination, carrier, payload }, RECORD_HEADER + length))
 }
 
 /// The four numbers of the header of a record.

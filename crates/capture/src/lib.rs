@@ -22,5 +22,6 @@ mod reassembly;
 pub mod write;
 
 pub use error::{CaptureError, Damage, Unit};
+pub use frame::Carrier;
 pub use reader::{Capture, NO_ADDRESS, Statistics, UdpDatagram};
 pub use write::Writer;

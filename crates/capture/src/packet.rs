@@ -10,6 +10,7 @@ use etherparse::{IpNumber, Ipv4HeaderSlice, Ipv6FragmentHeaderSlice, Ipv6HeaderS
 pub(crate) struct IpPacket<'a> {
     pub(crate) source: IpAddr,
     pub(crate) destination: IpAddr,
+    pub(crate) hop_limit: u8,
     pub(crate) content: IpContent<'a>,
 }
 
@@ -81,7 +82,8 @@ fn read_ipv4(octets: &[u8]) -> Result<IpPacket<'_>, Unreadable> {
     } else {
         IpContent::Whole { protocol, payload }
     };
-    Ok(IpPacket { source: header.source_addr().into(), destination: header.destination_addr().into(), content })
+    let (source, destination) = (header.source_addr().into(), header.destination_addr().into());
+    Ok(IpPacket { source, destination, hop_limit: header.ttl(), content })
 }
 
 fn read_ipv6(octets: &[u8]) -> Result<IpPacket<'_>, Unreadable> {
@@ -93,7 +95,8 @@ fn read_ipv6(octets: &[u8]) -> Result<IpPacket<'_>, Unreadable> {
     };
     let content = skip_extension_headers(header.next_header(), payload)?;
     let canonical = |address| flow::canonical(IpAddr::V6(address));
-    Ok(IpPacket { source: canonical(header.source_addr()), destination: canonical(header.destination_addr()), content })
+    let (source, destination) = (canonical(header.source_addr()), canonical(header.destination_addr()));
+    Ok(IpPacket { source, destination, hop_limit: header.hop_limit(), content })
 }
 
 /// Skips IPv6 extension headers (RFC 8200, section 4) up to another header or a fragment.

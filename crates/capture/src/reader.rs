@@ -11,6 +11,7 @@ use flow::Timestamp;
 
 use crate::error::{CaptureError, Unit};
 use crate::file::{File, Frame, Octets};
+use crate::frame::Carrier;
 use crate::link::{LinkLayer, Network};
 use crate::packet::{Fragment, IpContent, IpPacket, Udp, Unreadable, may_lead_to_udp, skip_extension_headers};
 use crate::reassembly::{Progress, Reassembly};
@@ -25,6 +26,8 @@ pub struct UdpDatagram<'a> {
     pub source: SocketAddr,
     /// Its destination; never an IPv4-mapped IPv6 address. [`NO_ADDRESS`] in an IPFIX file.
     pub destination: SocketAddr,
+    /// How its payload came: only segments of the journal (`frame`) have more than datagrams.
+    pub carrier: Carrier,
     /// The UDP payload, or the message.
     pub payload: &'a [u8],
 }
@@ -58,13 +61,23 @@ pub struct Capture {
     frame: Vec<u8>,
     payload: Vec<u8>,
     reassembly: Reassembly,
+    /// A message of which the rest is in the next record.
+    begun: Option<Begun>,
     statistics: Statistics,
 }
 
-/// The addresses of the datagram whose payload is in the buffer.
+/// The beginning of a message of a connection.
+struct Begun {
+    received: Timestamp,
+    source: SocketAddr,
+    octets: Vec<u8>,
+}
+
+/// The addresses of the datagram whose payload is in the buffer, and how it came.
 struct Addresses {
     source: SocketAddr,
     destination: SocketAddr,
+    carrier: Carrier,
 }
 
 /// Why a packet is not returned as a datagram.
@@ -106,6 +119,7 @@ impl Capture {
             frame: Vec::new(),
             payload: Vec::new(),
             reassembly: Reassembly::default(),
+            begun: None,
             statistics: Statistics::default(),
         })
     }
@@ -124,10 +138,14 @@ impl Capture {
     pub fn next(&mut self) -> Result<Option<UdpDatagram<'_>>, CaptureError> {
         while let Some(frame) = self.next_frame()? {
             match self.read(&frame) {
-                Ok(Addresses { source, destination }) => {
-                    self.statistics.datagrams += 1;
+                Ok(Addresses { source, destination, carrier }) => {
                     let received = frame.received;
-                    return Ok(Some(UdpDatagram { received, source, destination, payload: &self.payload }));
+                    let Some(carrier) = self.join(received, source, carrier) else {
+                        self.count(&frame, Skipped::Fragment);
+                        continue;
+                    };
+                    self.statistics.datagrams += 1;
+                    return Ok(Some(UdpDatagram { received, source, destination, carrier, payload: &self.payload }));
                 }
                 Err(reason) => self.count(&frame, reason),
             }
@@ -162,17 +180,37 @@ impl Capture {
         *count += 1;
     }
 
+    /// Joins the two parts of a long message in the buffer; `None` if that has a part without the other one.
+    fn join(&mut self, received: Timestamp, source: SocketAddr, carrier: Carrier) -> Option<Carrier> {
+        let begun = self.begun.take().filter(|begun| (begun.received, begun.source) == (received, source));
+        match carrier {
+            Carrier::Datagram | Carrier::Message => Some(carrier),
+            Carrier::BegunMessage => {
+                self.begun = Some(Begun { received, source, octets: mem::take(&mut self.payload) });
+                None
+            }
+            Carrier::RestOfMessage => {
+                let rest = mem::replace(&mut self.payload, begun?.octets);
+                self.payload.extend(rest);
+                Some(Carrier::Message)
+            }
+        }
+    }
+
     /// Copies the payload of the frame's datagram to the buffer.
     fn read(&mut self, frame: &Frame) -> Result<Addresses, Skipped> {
         if !self.has_addresses() {
             mem::swap(&mut self.frame, &mut self.payload);
-            return Ok(Addresses { source: NO_ADDRESS, destination: NO_ADDRESS });
+            let carrier = Carrier::Datagram;
+            return Ok(Addresses { source: NO_ADDRESS, destination: NO_ADDRESS, carrier });
         }
         let packet = ip_packet(frame.link, &self.frame)?;
         let (source, destination) = (packet.source, packet.destination);
         match packet.content {
             IpContent::Whole { protocol, payload } => {
-                read_udp(source, destination, protocol, payload, &mut self.payload)
+                let read = read_udp(source, destination, protocol, payload, &mut self.payload)?;
+                let mark = Some(packet.hop_limit).filter(|_| frame.is_checked);
+                Ok(Addresses { carrier: mark.and_then(Carrier::of).unwrap_or_default(), ..read })
             }
             IpContent::Fragment(Fragment { protocol, .. }) if !may_lead_to_udp(protocol) => Err(Skipped::NotUdp),
             IpContent::Fragment(fragment) => {
@@ -214,5 +252,6 @@ fn read_udp(
     Ok(Addresses {
         source: SocketAddr::new(source, udp.source_port),
         destination: SocketAddr::new(destination, udp.destination_port),
+        carrier: Carrier::Datagram,
     })
 }

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use capture::Writer;
+use capture::{Carrier, UdpDatagram, Writer, frame};
 use flow::Timestamp;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -257,4 +257,57 @@ fn an_ipfix_file_is_decoded_up_to_what_is_no_message() {
         let expected = format!("netflow: {}: damaged at octet {length}, after message 1: {problem}\n", path.display());
         assert_eq!(String::from_utf8(output.stderr).unwrap(), expected);
     }
+}
+
+/// A segment of the journal, as far as its name does not matter: what came from these ports of one router, and how.
+fn segment(folder: &TempDir, records: &[(u16, Carrier, &[u8])]) -> PathBuf {
+    let mut octets = frame::CHECKED_FILE_HEADER.to_vec();
+    let destination = "192.0.2.2:4739".parse().unwrap();
+    for (port, carrier, payload) in records {
+        let (source, received) = (([192, 0, 2, 1], *port).into(), Timestamp::from_seconds(1_391_317_260));
+        let record = UdpDatagram { received, source, destination, carrier: *carrier, payload };
+        frame::append_checked(&mut octets, 7, &record).unwrap();
+    }
+    let path = folder.path().join("segment.pcap");
+    fs::write(&path, octets).unwrap();
+    path
+}
+
+#[test]
+fn messages_of_connections_in_a_segment_are_decoded_with_the_templates_of_their_connection() {
+    use Carrier::{BegunMessage, Datagram, Message, RestOfMessage};
+    let folder = TempDir::new().unwrap();
+    // A template of source addresses, one of destination addresses with the same id, and data of each.
+    let (source, destination) = (ipfix(256, (8, 4), 0), ipfix(256, (12, 4), 0));
+    let data = |records: u16| {
+        let with_template = ipfix(256, (8, 4), records);
+        let length = (with_template.len() as u16 - 20).to_be_bytes();
+        [&[0, 10], &length[..], &with_template[4..16], &with_template[36..]].concat()
+    };
+    // Longer than a packet can be.
+    let long = data(3_200);
+    let (begun, rest) = long.split_at(60_000);
+    let file = segment(
+        &folder,
+        &[
+            (1, Message, &source),
+            (2, Message, &destination),
+            (1, Message, &data(1)),
+            (2, BegunMessage, begun),
+            (2, RestOfMessage, rest),
+            // Its beginning is missing.
+            (2, RestOfMessage, rest),
+            (2, Message, &[]),
+            // What was announced before has ended, and a datagram is of no connection.
+            (2, Message, &data(2)),
+            (1, Datagram, &data(4)),
+        ],
+    );
+    let records = lines(&decode(&[], &[&file]));
+    assert_eq!(records.len(), 1 + 3_200);
+    let with = |key: &str| records.iter().filter(|record| record["flow"][key] == "7.7.7.7").count();
+    assert_eq!((with("source"), with("destination")), (1, 3_200), "{}", records[0]);
+    let output = decode(&["--summary"], &[&file]);
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(summary["datagrams"]["total"], 6, "{summary}");
 }

@@ -16,7 +16,7 @@ use accounting::period::{Interval, Minute, Period};
 use accounting::range::Range;
 use accounting::tally::{Tally, TallySettings};
 use accounting::{five_minutes, presence};
-use flow::Timestamp;
+use flow::{Exporter, Timestamp};
 use pipeline::{Admitted, Counts, Exporters, Rules, Sealed, Shard};
 use storage::totals::{Answers, Question};
 use storage::{Stated, Store, StoreError, WriterState};
@@ -72,6 +72,11 @@ impl Import {
         }
         self.reading.shard.take(datagram);
         Ok(())
+    }
+
+    /// Forgets what was announced in an export connection, which has ended.
+    pub fn end_connection(&mut self, ended: &Exporter) {
+        self.reading.shard.end_connection(ended);
     }
 
     /// Stores the rest, rolls up completed periods, and returns the counts. Later periods are rolled up by the
@@ -151,6 +156,11 @@ impl Preview {
             }
         }
         self.reading.shard.take(datagram);
+    }
+
+    /// Forgets what was announced in an export connection, which has ended.
+    pub fn end_connection(&mut self, ended: &Exporter) {
+        self.reading.shard.end_connection(ended);
     }
 
     /// Asks the store what writers other than the one of the import have counted of the same.

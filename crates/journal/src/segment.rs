@@ -83,13 +83,7 @@ impl Entry<'_> {
 }
 
 impl<'a> From<UdpDatagram<'a>> for Entry<'a> {
-    fn from(datagram: UdpDatagram<'a>) -> Self {
-        Self::new(datagram, Carrier::Datagram)
-    }
-}
-
-impl<'a> Entry<'a> {
-    fn new(UdpDatagram { received, source, destination, payload }: UdpDatagram<'a>, carrier: Carrier) -> Self {
+    fn from(UdpDatagram { received, source, destination, carrier, payload }: UdpDatagram<'a>) -> Self {
         let transport = if carrier == Carrier::Datagram { Transport::Udp } else { Transport::Tcp };
         let kind = match destination {
             at if transport == Transport::Tcp && payload.is_empty() => EntryKind::Ended(at),
@@ -119,21 +113,25 @@ pub(crate) fn append(octets: &mut Vec<u8>, salt: u32, entry: &Entry<'_>) -> io::
         }
     };
     let Entry { received, source, payload, .. } = *entry;
-    let record = UdpDatagram { received, source, destination, payload };
-    match entry.transport {
-        Transport::Udp => frame::append_checked(octets, salt, &record, Carrier::Datagram),
-        Transport::Tcp => append_message(octets, salt, &record),
+    let carrier = match entry.transport {
+        Transport::Udp => Carrier::Datagram,
+        Transport::Tcp => Carrier::Message,
+    };
+    let record = UdpDatagram { received, source, destination, carrier, payload };
+    match carrier {
+        Carrier::Datagram => frame::append_checked(octets, salt, &record),
+        _ => append_message(octets, salt, &record),
     }
 }
 
 fn append_message(octets: &mut Vec<u8>, salt: u32, message: &UdpDatagram<'_>) -> io::Result<()> {
     let Some((begin, rest)) = message.payload.split_at_checked(MESSAGE_PART) else {
-        return frame::append_checked(octets, salt, message, Carrier::Message);
+        return frame::append_checked(octets, salt, message);
     };
     let before = octets.len();
-    frame::append_checked(octets, salt, &UdpDatagram { payload: begin, ..*message }, Carrier::BegunMessage)?;
-    let appended =
-        frame::append_checked(octets, salt, &UdpDatagram { payload: rest, ..*message }, Carrier::RestOfMessage);
+    let part = |carrier, payload| UdpDatagram { carrier, payload, ..*message };
+    frame::append_checked(octets, salt, &part(Carrier::BegunMessage, begin))?;
+    let appended = frame::append_checked(octets, salt, &part(Carrier::RestOfMessage, rest));
     if appended.is_err() {
         octets.truncate(before);
     }
@@ -329,8 +327,8 @@ impl SegmentReader {
     pub(crate) fn current(&self) -> Option<Entry<'_>> {
         let Record { received, source, destination, payload, carrier, .. } = self.current.as_ref()?;
         let payload = if self.message.is_empty() { self.octets.get(payload.clone())? } else { &self.message };
-        let datagram = UdpDatagram { received: *received, source: *source, destination: *destination, payload };
-        Some(Entry::new(datagram, *carrier))
+        let (source, destination, carrier) = (*source, *destination, *carrier);
+        Some(UdpDatagram { received: *received, source, destination, carrier, payload }.into())
     }
 
     /// The damaged places so far.
@@ -379,17 +377,17 @@ impl SegmentReader {
 
     fn read_record(&self) -> Option<Record> {
         let octets = self.octets.get(self.start..)?;
-        let (datagram, carrier, length, trailer) = match self.format? {
+        let (datagram, length, trailer) = match self.format? {
             Format::Plain => {
                 let (datagram, length) = frame::read(octets)?;
-                (datagram, Carrier::Datagram, length, 0)
+                (datagram, length, 0)
             }
             Format::Checked => {
-                let (datagram, carrier, length) = frame::read_checked(octets, self.salt)?;
-                (datagram, carrier, length, frame::CHECKSUM)
+                let (datagram, length) = frame::read_checked(octets, self.salt)?;
+                (datagram, length, frame::CHECKSUM)
             }
         };
-        let UdpDatagram { received, source, destination, payload } = datagram;
+        let UdpDatagram { received, source, destination, carrier, payload } = datagram;
         let end = self.start + length - trailer;
         Some(Record { received, source, destination, carrier, payload: end - payload.len()..end, length })
     }

@@ -47,7 +47,7 @@ impl Ipfix {
         // The time at which a message was received is not in the file: it is that at which the message was exported.
         let exported = buffer.get(4..).and_then(<[u8]>::first_chunk).map_or(0, |seconds| u32::from_be_bytes(*seconds));
         let received = Timestamp::from_seconds(exported.into());
-        Ok(Some(Frame { received, link: None, original_length: length.into() }))
+        Ok(Some(Frame { received, link: None, original_length: length.into(), is_checked: false }))
     }
 }
 

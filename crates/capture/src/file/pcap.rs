@@ -5,6 +5,7 @@ use flow::Timestamp;
 
 use super::{ByteOrder, FRAME_LIMIT, Frame, Octets, ReadError};
 use crate::error::Damage;
+use crate::frame::CHECKED_FILE_HEADER;
 use crate::link::LinkLayer;
 
 /// Unit of the fraction of a second.
@@ -30,6 +31,7 @@ pub(super) struct Pcap {
     order: ByteOrder,
     precision: Precision,
     link: LinkLayer,
+    is_checked: bool,
 }
 
 impl Pcap {
@@ -40,9 +42,12 @@ impl Pcap {
         precision: Precision,
     ) -> Result<Result<Self, u16>, ReadError> {
         // Version, time zone and accuracy (always 0), snapshot length; then the link type in the low 16 bits.
-        let [_, _, _, _, link] = order.words(&octets.array::<20>()?);
+        let header = octets.array::<20>()?;
+        let is_checked =
+            (order, precision) == (ByteOrder::Little, Precision::Nanoseconds) && CHECKED_FILE_HEADER.ends_with(&header);
+        let [_, _, _, _, link] = order.words(&header);
         let link = (link & 0xffff) as u16;
-        Ok(LinkLayer::from_number(link).map(|link| Self { order, precision, link }).ok_or(link))
+        Ok(LinkLayer::from_number(link).map(|link| Self { order, precision, link, is_checked }).ok_or(link))
     }
 
     pub(super) fn next_frame(&self, octets: &mut Octets, buffer: &mut Vec<u8>) -> Result<Option<Frame>, ReadError> {
@@ -60,6 +65,7 @@ impl Pcap {
             received: Timestamp::new(seconds.into(), nanoseconds),
             link: Some(self.link),
             original_length,
+            is_checked: self.is_checked,
         }))
     }
 }

@@ -132,7 +132,7 @@ impl Pcapng {
         let described = self.interface(interface)?;
         block.fill(octets, buffer, length)?;
         let received = described.clock.time(u64::from(high) << 32 | u64::from(low));
-        Ok(Frame { received, link: described.link, original_length })
+        Ok(Frame { received, link: described.link, original_length, is_checked: false })
     }
 
     /// Simple packets belong to the first interface and have no time.
@@ -145,7 +145,7 @@ impl Pcapng {
             limit => original_length.min(limit),
         };
         block.fill(octets, buffer, length)?;
-        Ok(Frame { received: Timestamp::EPOCH, link: described.link, original_length })
+        Ok(Frame { received: Timestamp::EPOCH, link: described.link, original_length, is_checked: false })
     }
 
     fn interface(&self, number: u32) -> Result<&Interface, ReadError> {

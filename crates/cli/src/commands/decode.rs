@@ -15,7 +15,7 @@ use summary::Summary;
 use wire::{Datagram, PendingBudget, Session, SessionLimits};
 
 use super::ipfix_files::SentBy;
-use super::own_records::OwnRecords;
+use super::own_records::{OwnRecords, ended_connection};
 use super::progress::Progress;
 use crate::exit_code::{ExitCode, Failure};
 use crate::output::{self, Output};
@@ -114,6 +114,9 @@ impl Decoder<'_> {
         let is_seen = !self.arguments.summary && io::stdout().is_terminal();
         let (mut progress, mut read, mut own) = (Progress::new(), 0_u64, OwnRecords::default());
         while let Some(datagram) = capture.next()? {
+            if let Some(ended) = ended_connection(&datagram) {
+                self.sessions.of(ended.address).end_connection(ended.port);
+            }
             if own.has(&datagram) {
                 continue;
             }

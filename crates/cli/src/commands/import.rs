@@ -21,7 +21,7 @@ use tokio::runtime::Runtime;
 use wire::Datagram;
 
 use crate::commands::ipfix_files::SentBy;
-use crate::commands::own_records::OwnRecords;
+use crate::commands::own_records::{OwnRecords, ended_connection};
 use crate::commands::progress::Progress;
 use crate::config::{Config, Loaded};
 use crate::exit_code::{ExitCode, Failure, OrExit};
@@ -143,6 +143,7 @@ async fn preview(
         let Ok((mut capture, sent_by)) = opened else { continue };
         let mut own = OwnRecords::default();
         while let Ok(Some(udp)) = capture.next() {
+            ended_connection(&udp).iter().for_each(|ended| preview.end_connection(ended));
             if own.has(&udp) {
                 continue;
             }
@@ -197,6 +198,7 @@ async fn import_files(import: &mut Import, files: &Files<'_>, progress: &mut Pro
         let (mut capture, sent_by) = opened.with_context(unreadable).or_exit(ExitCode::Input)?;
         let mut own = OwnRecords::default();
         while let Some(udp) = capture.next().with_context(unreadable).or_exit(ExitCode::Input)? {
+            ended_connection(&udp).iter().for_each(|ended| import.end_connection(ended));
             if own.has(&udp) {
                 continue;
             }

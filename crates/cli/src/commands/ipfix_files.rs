@@ -3,13 +3,13 @@
 
 use std::net::IpAddr;
 
-use capture::{Capture, UdpDatagram};
+use capture::{Capture, Carrier, UdpDatagram};
 use flow::Exporter;
 
 /// Who sent the datagrams of a file.
 #[derive(Clone, Copy)]
 pub(super) enum SentBy {
-    /// The source of each, in a capture.
+    /// The source of each, in a capture; in a segment of the journal, also its connection.
     Sources,
     /// One exporter, in an IPFIX file.
     One(Exporter),
@@ -29,7 +29,10 @@ impl SentBy {
 
     pub(super) fn exporter(self, datagram: &UdpDatagram<'_>) -> Exporter {
         match self {
-            Self::Sources => Exporter::udp(datagram.source.ip(), datagram.source.port()),
+            Self::Sources => match datagram.carrier {
+                Carrier::Datagram => Exporter::udp(datagram.source.ip(), datagram.source.port()),
+                _ => Exporter::tcp(datagram.source.ip(), datagram.source.port()),
+            },
             Self::One(exporter) => exporter,
         }
     }

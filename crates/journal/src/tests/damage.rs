@@ -127,8 +127,9 @@ fn what_a_datagram_contains_is_not_taken_for_a_record() {
     frame::append(&mut plain, Timestamp::from_seconds(9), from, to, b"inner").unwrap();
     let other_name = SegmentName { flush: flush(1, 2), writer: WRITER, shard: 0, part: 0 };
     let mut salted = Vec::new();
-    let inner = UdpDatagram { received: Timestamp::from_seconds(9), source: from, destination: to, payload: b"inner" };
-    frame::append_checked(&mut salted, other_name.salt(), &inner, frame::Carrier::Datagram).unwrap();
+    let (received, carrier) = (Timestamp::from_seconds(9), frame::Carrier::Datagram);
+    let inner = UdpDatagram { received, source: from, destination: to, carrier, payload: b"inner" };
+    frame::append_checked(&mut salted, other_name.salt(), &inner).unwrap();
     let (path, mut octets, ends) = segment(folder.path(), &[plain, salted, b"last".to_vec()]);
     for end in &ends[..2] {
         octets[end + 2] ^= 4;
