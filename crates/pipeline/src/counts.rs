@@ -35,7 +35,11 @@ pub struct Counts {
     pub pending_expired: u64,
     /// Sampling rates in the wrong byte order, as RouterOS sends them, that were corrected.
     pub corrected_rates: u64,
-    /// Parts of datagrams that could not be decoded.
+    /// Templates of connections with the id of another one that was not withdrawn.
+    pub redefined_templates: u64,
+    /// Withdrawals of templates that were not announced in the connection.
+    pub unknown_withdrawals: u64,
+    /// Parts of datagrams that could not be decoded, and these errors.
     pub decode_errors: u64,
     /// Flows whose export time was too far from their receive time, which replaced it.
     pub time_clamped: u64,
@@ -57,6 +61,8 @@ impl Counts {
         self.pending_decoded += u64::from(decoded.pending_decoded);
         self.pending_expired += u64::from(decoded.pending_expired);
         self.corrected_rates += u64::from(decoded.corrected_rates);
+        self.redefined_templates += u64::from(decoded.redefined_templates);
+        self.unknown_withdrawals += u64::from(decoded.unknown_withdrawals);
         self.decode_errors += u64::from(decoded.errors);
     }
 
@@ -75,6 +81,8 @@ impl Counts {
         self.pending_decoded += other.pending_decoded;
         self.pending_expired += other.pending_expired;
         self.corrected_rates += other.corrected_rates;
+        self.redefined_templates += other.redefined_templates;
+        self.unknown_withdrawals += other.unknown_withdrawals;
         self.decode_errors += other.decode_errors;
         self.time_clamped += other.time_clamped;
         self.kernel_drops += other.kernel_drops;
@@ -109,6 +117,16 @@ impl Counts {
             ),
             plain("pending_expired_sets", "Queued data sets that expired or were displaced", self.pending_expired),
             plain("corrected_sampling_rates", "Sampling rates received in the wrong byte order", self.corrected_rates),
+            plain(
+                "redefined_templates",
+                "Templates of export connections with the id of another one that was not withdrawn",
+                self.redefined_templates,
+            ),
+            plain(
+                "unknown_withdrawals",
+                "Withdrawals of templates that were not announced in the export connection",
+                self.unknown_withdrawals,
+            ),
             plain("decode_errors", "Parts of datagrams that could not be decoded", self.decode_errors),
             plain("clamped_flows", "Flows whose export time was too far from the receive time", self.time_clamped),
         ]

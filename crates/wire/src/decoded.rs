@@ -49,6 +49,10 @@ pub struct Decoded {
     pub trailing_bytes: u32,
     /// How its sequence number compares with those before.
     pub arrival: Option<Arrival>,
+    /// Templates of a connection with the id of another one that was not withdrawn. These and the next are among `errors`.
+    pub redefined_templates: u32,
+    /// Withdrawals of templates that there are not.
+    pub unknown_withdrawals: u32,
     /// Number of pieces that could not be read.
     pub errors: u32,
     /// The first of them.
@@ -80,6 +84,11 @@ impl Decoded {
             *place = error;
         }
         self.errors = self.errors.saturating_add(1);
+        match kind {
+            ErrorKind::RedefinedTemplate => self.redefined_templates += 1,
+            ErrorKind::UnknownWithdrawal => self.unknown_withdrawals += 1,
+            _ => {}
+        }
     }
 
     /// Adds the result of a pending set. Its errors are listed at the offset of its template, because the datagram that it

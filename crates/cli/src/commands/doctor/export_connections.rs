@@ -48,6 +48,7 @@ pub(super) fn examine_router(answers: &Answers, address: IpAddr, heard: Option<&
         same_port(answers, address),
         heard.and_then(|heard| ended(answers, address, heard)),
         heard.and_then(template_not_sent),
+        heard.and_then(|heard| template_errors(address, heard)),
     ];
     findings.extend(found.into_iter().flatten().map(|finding| finding.about(address)));
 }
@@ -213,17 +214,40 @@ fn template_not_sent(heard: &Value) -> Option<Finding> {
     )
 }
 
-/// What the exporter has announced against the rules; `last` is what could not be decoded last, of this number of messages.
-pub(super) fn template_errors(address: IpAddr, last: &Value, damaged: u64) -> Option<Finding> {
-    let fault = match last["error"].as_str()? {
-        "redefined_template" => "it announced another template with the id of one that it had not withdrawn",
-        "unknown_withdrawal" => "it withdrew a template that it had not announced in this connection",
-        _ => return None,
-    };
-    let messages = count_of(damaged, "message");
+/// How often an exporter has announced something against the rules for connections.
+pub(super) fn errors_of_templates(heard: &Value) -> u64 {
+    ["redefined_templates", "unknown_withdrawals"].iter().map(|name| number(&heard["counters"][*name])).sum()
+}
+
+/// What the exporter has announced against the rules, and how often, whatever else could not be decoded since.
+fn template_errors(address: IpAddr, heard: &Value) -> Option<Finding> {
+    let errors = errors_of_templates(heard);
+    if errors == 0 {
+        return None;
+    }
+    let what = format!("{} of the exporter in its announcements of templates", count_of(errors, "error"));
+    let mut finding = Finding::new("template_errors", what);
+    let [redefined, unknown] =
+        ["redefined_templates", "unknown_withdrawals"].map(|name| number(&heard["counters"][name]));
+    if redefined > 0 {
+        finding = finding.evidence(format!(
+            "{} with the id of another one that it had not withdrawn",
+            count_of(redefined, "template")
+        ));
+    }
+    if unknown > 0 {
+        finding = finding.evidence(format!(
+            "{} of a template that it had not announced in the connection",
+            count_of(unknown, "withdrawal")
+        ));
+    }
+    let last = &heard["unreadable"];
+    if last["error"] == "redefined_template" || last["error"] == "unknown_withdrawal" {
+        finding =
+            finding.evidence(format!("the last at {}, octet {}", text(&last["received"]), number(&last["offset"])));
+    }
     Some(
-        Finding::new("template_errors", format!("{messages} with errors, which are the exporter's: {fault}"))
-            .evidence(format!("the last at {}, octet {}", text(&last["received"]), number(&last["offset"])))
+        finding
             .evidence("RFC 7011, section 8, has the rules for connections; the newest template is used")
             .run("# report it to the vendor of the exporter, with a capture of a connection from its beginning:")
             .run(format!("tcpdump -ni any -c 200 -w export.pcap 'src host {address} and tcp'")),

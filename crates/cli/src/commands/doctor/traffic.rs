@@ -110,13 +110,11 @@ fn implausible(address: IpAddr, heard: &Value) -> Option<Finding> {
 fn unreadable(address: IpAddr, heard: &Value) -> Option<Finding> {
     let datagrams = &heard["counters"]["datagrams"];
     let (damaged, unknown) = (number(&datagrams["damaged"]), number(&datagrams["unknown_version"]));
-    if damaged + unknown == 0 {
+    let has_others = number(&heard["counters"]["decode_errors"]) > export_connections::errors_of_templates(heard);
+    if damaged + unknown == 0 || !has_others {
         return None;
     }
     let last = &heard["unreadable"];
-    if let Some(finding) = export_connections::template_errors(address, last, damaged) {
-        return Some(finding);
-    }
     let finding = if unknown > 0 {
         let what = format!("{unknown} of its datagrams have an unknown version number");
         Finding::new("unknown_version", what)
