@@ -297,6 +297,12 @@ fn recover(journal: &Journal, mut shard: Shard, exporters: &Exporters, status: &
             "the journal lacks the prefixes and settings of some datagrams, because it is damaged or of an older program; they are counted by the current ones"
         );
     }
+    if counts.discarded_sets > 0 {
+        tracing::warn!(
+            sets = counts.discarded_sets,
+            "data of export connections in the journal are not counted: their templates are neither in the journal nor in the database"
+        );
+    }
     status.recovered(RecoveredCounts { datagrams, torn, damaged, unstated, counts });
     let mut sealed = Sealed::new(vec![shard.seal(Tally::new(TallySettings::default()))]);
     exporters.report(&mut sealed);

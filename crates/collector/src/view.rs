@@ -391,9 +391,10 @@ fn table_counters(sizes: &TableSizes) -> [Counter; 3] {
     ]
 }
 
-fn journal_counters(journal: &journal::Counts, found: &RecoveredCounts) -> [Counter; 12] {
+fn journal_counters(journal: &journal::Counts, found: &RecoveredCounts) -> [Counter; 13] {
     let plain = Counter::plain;
     let unstated = "Datagrams recovered from the journal without the prefixes and settings of their time";
+    let discarded = "Data sets of export connections recovered from the journal without their template";
     [
         plain("journal_written_datagrams", "Datagrams written to the journal", journal.written),
         plain("journal_missed_datagrams", "Datagrams that the journal could not accept", journal.missed),
@@ -407,6 +408,7 @@ fn journal_counters(journal: &journal::Counts, found: &RecoveredCounts) -> [Coun
         plain("journal_damaged_places", "Damaged places in journal segments found at the start", found.damaged.places),
         plain("journal_damaged_bytes", "Bytes of journal segments skipped as damaged", found.damaged.octets),
         plain("journal_unstated_datagrams", unstated, found.unstated),
+        plain("journal_discarded_sets", discarded, found.counts.discarded_sets),
     ]
 }
 
