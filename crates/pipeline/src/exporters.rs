@@ -18,8 +18,10 @@ use std::sync::{Arc, Mutex};
 
 use accounting::presence::Arrived;
 use accounting::tally::Monitored;
-use flow::{DatagramFate, Fate, FlowFate, FlowRecord, Protocol, Sampling, SamplingSource, Tallied, Timestamp};
-use view::{DetailedExporter, Unknown};
+use flow::{
+    DatagramFate, Fate, FlowFate, FlowRecord, Protocol, Sampling, SamplingSource, Tallied, Timestamp, Transport,
+};
+use view::{DetailedExporter, SenderTransport, Unknown};
 use wire::{Ambiguities, Datagram, Decoded, PendingBudget, ReadOptions, Record, Session, SessionLimits, Unit};
 
 use crate::arrivals_by_minute::ArrivalsByMinute;
@@ -154,7 +156,11 @@ impl Exporters {
 
     /// Notes a datagram from an unregistered address, or of a relay that names one.
     pub(crate) fn note_unknown(&self, address: IpAddr, relay: Option<IpAddr>, datagram: &Datagram<'_>) {
-        self.unknown.note(address, relay, datagram);
+        let transport = match datagram.exporter.transport {
+            Transport::Udp => SenderTransport::Udp,
+            Transport::Tcp => SenderTransport::Tcp,
+        };
+        self.unknown.note(address, relay, datagram, transport);
     }
 
     /// Notes that a registered exporter has connected, so that it is shown before its first message.
@@ -162,9 +168,10 @@ impl Exporters {
         self.meet(address);
     }
 
-    /// Notes a connection of an unregistered address, of which nothing is read.
-    pub fn note_refused(&self, exporter: flow::Exporter, received: Timestamp) {
-        self.note_unknown(exporter.address, None, &Datagram { exporter, received, payload: &[] });
+    /// Notes a connection of an unregistered address, of which nothing is read; `tls`: to an address at which TLS is required.
+    pub fn note_refused(&self, exporter: flow::Exporter, tls: bool, received: Timestamp) {
+        let transport = if tls { SenderTransport::Tls } else { SenderTransport::Tcp };
+        self.unknown.note(exporter.address, None, &Datagram { exporter, received, payload: &[] }, transport);
     }
 
     /// The busiest unregistered addresses, at most 1024, the busiest first.
@@ -177,6 +184,7 @@ impl Exporters {
             datagrams: sender.datagrams.saturating_sub(sender.taken_over),
             last: sender.last,
             protocol: sender.protocol.map(Protocol::name),
+            transport: sender.transport,
         });
         shown.collect()
     }

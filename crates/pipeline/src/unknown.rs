@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use std::sync::Mutex;
 
 use flow::{Protocol, Timestamp};
+use view::SenderTransport;
 use wire::Datagram;
 
 use crate::lock::locked;
@@ -36,6 +37,8 @@ pub(crate) struct UnknownSender {
     pub(crate) last: Timestamp,
     /// The protocol of its last datagram; `None` if it resembles no export protocol.
     pub(crate) protocol: Option<Protocol>,
+    /// What carried it, or would have: its last connection was refused.
+    pub(crate) transport: SenderTransport,
 }
 
 /// The table, shared by all shards.
@@ -56,8 +59,14 @@ impl Default for UnknownSenders {
 }
 
 impl UnknownSenders {
-    /// Counts a datagram from an address, or of a relay that names it.
-    pub(crate) fn note(&self, address: IpAddr, relay: Option<IpAddr>, datagram: &Datagram<'_>) {
+    /// Counts a datagram from an address, or of a relay that names it; or a refused connection, as one without content.
+    pub(crate) fn note(
+        &self,
+        address: IpAddr,
+        relay: Option<IpAddr>,
+        datagram: &Datagram<'_>,
+        transport: SenderTransport,
+    ) {
         let is_same = |known: &UnknownSender| known.address == address && known.relay == relay;
         let set = self.hasher.hash_one(address) as usize % SETS;
         let Some(set) = self.sets.get(set) else { return };
@@ -80,12 +89,14 @@ impl UnknownSenders {
                     first,
                     last: first,
                     protocol: None,
+                    transport,
                 })
             }
         };
         known.datagrams += 1;
         known.last = known.last.max(datagram.received);
         known.protocol = datagram.protocol();
+        known.transport = transport;
     }
 
     /// Removes an address, which is now registered.
@@ -118,7 +129,7 @@ mod tests {
     fn note(senders: &UnknownSenders, address: u32, at: u64, payload: &[u8]) {
         let exporter = Exporter::udp(Ipv4Addr::from_bits(address).into(), 1);
         let datagram = Datagram { exporter, received: Timestamp::from_seconds(at), payload };
-        senders.note(exporter.address, None, &datagram);
+        senders.note(exporter.address, None, &datagram, SenderTransport::Udp);
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub struct ListeningAddress {
 /// What export connections did since the start, of all senders together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ExportConnectionCounts {
-    /// Those that were accepted.
+    /// Those that were accepted, those with TLS after their handshake.
     pub accepted: u64,
     /// Those that were refused, by reason.
     pub refused: Vec<(&'static str, u64)>,
@@ -88,7 +88,7 @@ pub struct TlsOfConnection {
     pub certificate_name: Option<String>,
 }
 
-/// How the last export connection of an exporter ended that is over.
+/// How the last export connection of an exporter ended that is over, or failed in its TLS handshake.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct EndedExportConnection {
     /// The connection, as it was at its end.
@@ -100,7 +100,9 @@ pub struct EndedExportConnection {
     pub at: Timestamp,
     /// `closed` by the exporter; `closed_inside_message`, the same before a message was whole; `malformed`, a length or version
     /// that cannot be; `incomplete`, a message that was not whole in time; `lost`, the connection; `unregistered`, the sender;
-    /// `not_listening`, the address; `stopped`, the collector; `kept` for the next run of the collector.
+    /// `not_listening`, the address; `stopped`, the collector; `kept` for the next run of the collector. With TLS, also
+    /// `closed_without_notice`, `no_certificate`, `unknown_authority`, `expired_certificate`, `wrong_name`, `bad_certificate`,
+    /// `not_tls`, `handshake_incomplete` and `tls_error`.
     pub kind: &'static str,
     /// Why, in words.
     pub reason: String,
@@ -112,7 +114,8 @@ pub struct RefusedExportConnection {
     /// Where it came from.
     #[schema(value_type = String)]
     pub address: IpAddr,
-    /// Why: `unregistered`, `too_many_of_sender`, `too_many`, `too_often`, or `same_port` (an open connection has the same port).
+    /// Why: `unregistered`, `too_many_of_sender`, `too_many`, `too_often`, or `same_port` (an open connection has the same port);
+    /// or why its TLS handshake failed, as in [`EndedExportConnection::kind`].
     pub reason: &'static str,
     /// How many of this address were refused since it was first noticed; a lower bound.
     pub count: u64,

@@ -1,5 +1,6 @@
 //! What arrived from one address since the collector started.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use flow::Timestamp;
@@ -123,6 +124,31 @@ pub struct Unknown {
     #[serde(serialize_with = "json::text")]
     #[schema(value_type = String)]
     pub last: Timestamp,
-    /// The protocol that the first octets of its last datagram suggest; null when they suggest none.
+    /// The protocol that the first octets of its last datagram suggest; null when they suggest none, and for a refused export
+    /// connection, of which nothing is read.
     pub protocol: Option<&'static str>,
+    /// What carried its last datagram, or the kind of its last export connection.
+    pub transport: SenderTransport,
+}
+
+/// How an address sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SenderTransport {
+    /// Datagrams.
+    Udp,
+    /// Export connections without TLS.
+    Tcp,
+    /// Export connections with TLS.
+    Tls,
+}
+
+impl fmt::Display for SenderTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+        })
+    }
 }

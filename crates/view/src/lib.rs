@@ -48,7 +48,7 @@ pub use export_connections::{
     EndedExportConnection, ExportConnection, ExportConnectionCounts, ExportConnections, ListeningAddress,
     RefusedExportConnection, TlsOfConnection,
 };
-pub use exporter::{Arrivals, BitRates, Exporter, Rates, Unknown};
+pub use exporter::{Arrivals, BitRates, Exporter, Rates, SenderTransport, Unknown};
 pub use forward::{ForwardDrops, ForwardTarget};
 pub use interface::Interface;
 pub use origins::{OriginFile, OriginFiles};

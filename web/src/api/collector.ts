@@ -118,6 +118,7 @@ export interface Unknown {
   datagrams: Count;
   last: string;
   protocol: string | null;
+  transport: "udp" | "tcp" | "tls";
 }
 export interface Ledger {
   name: string;

@@ -16,8 +16,8 @@ use tap::Taps;
 use view::{
     Arrivals, BitRates, Counter, Detail, DetailedExporter, EndedExportConnection, ExportConnection, ExportConnections,
     Exporter, ForwardDrops, ForwardTarget, Gauge, Histogram, Interface, Ledger, ListeningAddress, NameSource,
-    OriginFile, OriginFiles, PrefixCounters, Rates, Reader, RefusedExportConnection, RouterName, RouterNames, Socket,
-    Status, Thread, TlsOfConnection, Unknown, View,
+    OriginFile, OriginFiles, PrefixCounters, Rates, Reader, RefusedExportConnection, RouterName, RouterNames,
+    SenderTransport, Socket, Status, Thread, TlsOfConnection, Unknown, View,
 };
 
 use crate::client::{ask, send};
@@ -156,7 +156,8 @@ impl View for MadeUp {
         let relay = Some("192.0.2.9".parse().unwrap());
         let name = RouterName { name: "edge-1.example.net".into(), source: NameSource::Dns };
         let names = RouterNames::new(vec![name]);
-        vec![Unknown { address, names, relay, datagrams: 3, last: STARTED, protocol: Some("ipfix") }]
+        let (protocol, transport) = (Some("ipfix"), SenderTransport::Udp);
+        vec![Unknown { address, names, relay, datagrams: 3, last: STARTED, protocol, transport }]
     }
 
     fn prefixes(&self) -> Vec<PrefixCounters> {

@@ -253,6 +253,11 @@ pub(super) fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
+/// What an unregistered address sends: its protocol, or if that is unknown, the transport.
+pub(super) fn sent_by_unknown(unknown: &Value) -> String {
+    unknown["protocol"].as_str().map_or_else(|| text(&unknown["transport"]).to_uppercase(), str::to_owned)
+}
+
 /// A time in whole seconds; unchanged when it is not a time.
 pub(super) fn moment(value: &Value) -> String {
     let text = text(value);

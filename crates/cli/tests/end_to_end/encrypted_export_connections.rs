@@ -113,10 +113,11 @@ fn is_counted(collector: &Collector, flows: u64) {
     assert_eq!(found, [100 * flows, flows]);
 }
 
-/// How many connections have ended for this reason.
+/// How many connections have ended, or were refused, for this reason.
 fn ended(collector: &Collector, reason: &str) -> u64 {
-    let status = collector.rest("GET", "/status", "");
-    status["counters"]["export_connections_ended"][reason].as_u64().unwrap_or_default()
+    let counters = collector.rest("GET", "/status", "")["counters"].take();
+    let all = ["export_connections_ended", "export_connections_refused"];
+    all.iter().filter_map(|name| counters[name][reason].as_u64()).sum()
 }
 
 /// Sends a message of this many flows as soon as the collector accepts that. Returns what it shows of the connection's TLS.
@@ -160,6 +161,11 @@ fn exporters_without_the_right_certificate_are_refused_with_one_line_and_others_
         collector.wait_until(&format!("refused: {kind}"), || ended(&collector, kind) > before);
         end(stranger);
         collector.wait_for_line(reason);
+        let status = collector.rest("GET", "/status", "");
+        assert_eq!(status["exportConnections"]["refused"][0]["reason"], kind, "{status}");
+        let counters = &status["counters"];
+        assert_eq!(counters["export_connections_ended"][kind], 0, "{counters}");
+        assert_eq!(counters["export_connections_accepted"], 0, "{counters}");
     }
     let good = "-cert exporter.pem -key exporter.key";
     let set = |name: &str| {

@@ -239,14 +239,15 @@ impl Accepting {
     ) {
         let now = Timestamp::from(SystemTime::now());
         let exporter = Exporter::tcp(from.ip(), from.port());
-        let open = self
-            .is_registered(exporter.address)
-            .and_then(|is_registered| self.acceptor.table.begin(Open::new(exporter, listening, now, is_registered)));
+        let open = self.is_registered(exporter.address).and_then(|is_registered| {
+            let open = Open::new(exporter, listening, now, is_registered);
+            self.acceptor.table.begin(if is_tls { open.encrypted() } else { open })
+        });
         let open = match open {
             Ok(open) => open,
             Err(refusal) => {
                 if refusal == Refusal::Unregistered {
-                    self.acceptor.exporters.note_refused(exporter, now);
+                    self.acceptor.exporters.note_refused(exporter, is_tls, now);
                 }
                 self.acceptor.table.refused(exporter.address, refusal, now);
                 return;

@@ -128,11 +128,12 @@ impl Encrypted {
             }
             let most = buffer.len().min(ENCRYPTED_OCTETS);
             let Some(room) = buffer.get_mut(..most) else { return Ok(None) };
-            match read(&mut self.socket, room)? {
-                None => return Ok(None),
-                Some(0) if self.handshake.is_some() => return Err(End::Unverified(TlsFailure::early())),
-                Some(0) => return Err(End::Unannounced),
-                Some(count) => self.receive(room.get(..count).unwrap_or_default()),
+            match read(&mut self.socket, room) {
+                Ok(None) => return Ok(None),
+                Ok(Some(0)) | Err(_) if self.handshake.is_some() => return Err(End::Unverified(TlsFailure::early())),
+                Ok(Some(0)) => return Err(End::Unannounced),
+                Ok(Some(count)) => self.receive(room.get(..count).unwrap_or_default()),
+                Err(end) => return Err(end),
             }
         }
         let count = self.sent.len().min(buffer.len());

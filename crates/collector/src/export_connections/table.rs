@@ -13,6 +13,7 @@ use view::{
     ListeningAddress, RefusedExportConnection, TlsOfConnection,
 };
 
+use super::encryption::TlsFailure;
 use super::end::End;
 use super::refusal::Refusal;
 use crate::lock::locked;
@@ -52,7 +53,6 @@ struct State {
     refused: Vec<RefusedExportConnection>,
     refusals: BTreeMap<&'static str, u64>,
     refusal_logged: Option<Instant>,
-    accepted: u64,
     ends: BTreeMap<&'static str, u64>,
     /// Of connections that have ended.
     messages: u64,
@@ -77,6 +77,8 @@ pub(super) struct Open {
     /// The address that it was accepted at.
     pub(super) listening: SocketAddr,
     since: Timestamp,
+    /// Whether its exporter has to be verified first.
+    is_encrypted: bool,
     /// Whether its sender has been registered.
     pub(super) is_registered: AtomicBool,
     /// Set when the handshake is complete.
@@ -93,12 +95,23 @@ impl Open {
             exporter,
             listening,
             since,
+            is_encrypted: false,
             is_registered: AtomicBool::new(is_registered),
             tls: OnceLock::new(),
             messages: AtomicU64::new(0),
             octets: AtomicU64::new(0),
             last: AtomicU64::new(0),
         }
+    }
+
+    /// The same with TLS.
+    pub(super) fn encrypted(self) -> Self {
+        Self { is_encrypted: true, ..self }
+    }
+
+    /// Whether it is more than a handshake.
+    fn is_accepted(&self) -> bool {
+        !self.is_encrypted || self.tls.get().is_some()
     }
 
     /// Counts messages. Only the thread of the connection does so.
@@ -140,9 +153,13 @@ impl Table {
             open: BTreeMap::new(),
             senders: BTreeMap::new(),
             refused: Vec::new(),
-            refusals: Refusal::ALL.iter().map(|refusal| (refusal.name(), 0)).collect(),
+            refusals: Refusal::ALL
+                .iter()
+                .map(|refusal| refusal.name())
+                .chain(TlsFailure::KINDS)
+                .map(|kind| (kind, 0))
+                .collect(),
             refusal_logged: None,
-            accepted: 0,
             ends: End::kinds().map(|kind| (kind, 0)).collect(),
             messages: 0,
             octets: 0,
@@ -184,7 +201,6 @@ impl Table {
             return Err(Refusal::TooOften);
         }
         let is_logged = may_log(&mut sender.logged, now);
-        state.accepted += 1;
         let open = Arc::new(open);
         state.open.insert((address, port), Arc::clone(&open));
         drop(state);
@@ -197,13 +213,7 @@ impl Table {
     /// Counts a refused connection, and logs it unless another one was logged just before.
     pub(super) fn refused(&self, address: IpAddr, reason: Refusal, now: Timestamp) {
         let mut state = locked(&self.0);
-        let known = state.refused.iter().position(|refused| refused.address == address);
-        let count = 1 + known.map_or(0, |known| state.refused.remove(known).count);
-        if state.refused.len() >= MOST_REFUSED {
-            state.refused.remove(0);
-        }
-        state.refused.push(RefusedExportConnection { address, reason: reason.name(), count, last: now });
-        *state.refusals.entry(reason.name()).or_default() += 1;
+        state.refuse(address, reason.name(), now);
         if may_log(&mut state.refusal_logged, Instant::now()) {
             let total: u64 = state.refusals.values().sum();
             drop(state);
@@ -211,12 +221,15 @@ impl Table {
         }
     }
 
-    /// Removes a connection.
+    /// Removes a connection. One that was not accepted was refused.
     pub(super) fn end(&self, open: &Open, end: &End, now: Timestamp) {
         let mut state = locked(&self.0);
         let Exporter { address, port, .. } = open.exporter;
         state.open.remove(&(address, port));
-        *state.ends.entry(end.kind()).or_default() += 1;
+        match open.is_accepted() {
+            true => *state.ends.entry(end.kind()).or_default() += 1,
+            false => state.refuse(address, end.kind(), now),
+        }
         let connection = open.shown();
         state.messages += connection.messages;
         state.octets += connection.bytes;
@@ -276,13 +289,31 @@ impl Table {
             limit_per_sender: state.per_sender as u64,
             refused: state.refused.iter().rev().copied().collect(),
             counts: ExportConnectionCounts {
-                accepted: state.accepted,
+                accepted: state.accepted(),
                 refused: by_reason(&state.refusals),
                 ended: by_reason(&state.ends),
                 messages,
                 bytes: octets,
             },
         })
+    }
+}
+
+impl State {
+    /// How many connections were accepted: those that are open, and those that have ended.
+    fn accepted(&self) -> u64 {
+        let open = self.open.values().filter(|open| open.is_accepted()).count();
+        open as u64 + self.ends.values().sum::<u64>()
+    }
+
+    fn refuse(&mut self, address: IpAddr, reason: &'static str, now: Timestamp) {
+        let known = self.refused.iter().position(|refused| refused.address == address);
+        let count = 1 + known.map_or(0, |known| self.refused.remove(known).count);
+        if self.refused.len() >= MOST_REFUSED {
+            self.refused.remove(0);
+        }
+        self.refused.push(RefusedExportConnection { address, reason, count, last: now });
+        *self.refusals.entry(reason).or_default() += 1;
     }
 }
 
@@ -323,8 +354,16 @@ pub(crate) fn counters(shown: &ExportConnections) -> [Counter; 5] {
         values: values.iter().map(|(reason, count)| (Some(("reason", *reason)), *count)).collect(),
     };
     [
-        Counter::plain("export_connections_accepted", "Export connections that were accepted", counts.accepted),
-        by_reason("export_connections_refused", "Export connections that were refused", &counts.refused),
+        Counter::plain(
+            "export_connections_accepted",
+            "Export connections that were accepted, and have completed their TLS handshake",
+            counts.accepted,
+        ),
+        by_reason(
+            "export_connections_refused",
+            "Export connections that were refused, or whose TLS handshake failed",
+            &counts.refused,
+        ),
         by_reason("export_connections_ended", "Export connections that have ended", &counts.ended),
         Counter::plain("export_connections_messages", "Messages of export connections", counts.messages),
         Counter::plain("export_connections_bytes", "Size of the messages of export connections", counts.bytes),

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use collector::ExportConnectionSettings;
-use view::{EndedExportConnection, ExportConnections};
+use view::{EndedExportConnection, ExportConnections, SenderTransport};
 use wire::FieldSpecifier;
 use wire::encode::{Ipfix, TemplateSpec};
 use wire::ipfix;
@@ -180,7 +180,8 @@ async fn the_connection_of_an_unregistered_address_is_closed_before_anything_is_
     assert_eq!((refused.address, refused.reason, refused.count), (address, "unregistered", 1));
     assert_eq!((shown.open, shown.counts.accepted), (0, 0));
     let unknown = bench.collector.view().unknown();
-    assert_eq!(unknown.iter().map(|sender| (sender.address, sender.datagrams)).collect::<Vec<_>>(), [(address, 1)]);
+    let shown: Vec<_> = unknown.iter().map(|sender| (sender.address, sender.datagrams, sender.transport)).collect();
+    assert_eq!(shown, [(address, 1, SenderTransport::Tcp)]);
     assert_eq!(bench.collector.status().counts().datagrams.total(), 0);
     bench.collector.stop().await.unwrap();
 }

@@ -15,7 +15,13 @@ const router = (address: string, flowsPerSecond: number | null = 1): Moment => (
 });
 
 test("an event changes what it has, and leaves the rest", () => {
-  const stranger = { address: "192.0.2.9", datagrams: 1, last: "2026-11-29T14:00:00Z", protocol: "ipfix" };
+  const stranger = {
+    address: "192.0.2.9",
+    datagrams: 1,
+    last: "2026-11-29T14:00:00Z",
+    protocol: "ipfix",
+    transport: "udp" as const,
+  };
   const first = changed(undefined, {
     senders: [router("192.0.2.1"), router("192.0.2.2")],
     removed: [],

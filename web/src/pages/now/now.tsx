@@ -116,6 +116,11 @@ const CollectorFindings = ({ live }: { live: Live }) => (
   </>
 );
 
+const sends = ({ protocol, transport }: Unknown): string =>
+  protocol === null && transport !== "udp"
+    ? `opens export connections (${transport.toUpperCase()})`
+    : `sends ${protocol ?? "datagrams"}`;
+
 /** Addresses that send without being registered, each with a click to register it. */
 export function Strangers({ unknown }: { unknown: Unknown[] }) {
   const [chosen, setChosen] = useState<string | null>(null);
@@ -125,7 +130,7 @@ export function Strangers({ unknown }: { unknown: Unknown[] }) {
         <Notice key={stranger.address} kind="warning">
           <span>
             <strong>{stranger.address}</strong> {stranger.name && <bdi>({stranger.name}) </bdi>}
-            sends {stranger.protocol ?? "datagrams"} without being registered: its flows are not counted.
+            {sends(stranger)} without being registered: its flows are not counted.
           </span>
           {mayWrite() && (
             <button type="button" onClick={() => setChosen(stranger.address)}>

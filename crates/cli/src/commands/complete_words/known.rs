@@ -10,7 +10,7 @@ use flow::SenderSelection;
 use serde_json::Value;
 
 use crate::client::{Client, Connection};
-use crate::commands::ask::{number, text};
+use crate::commands::ask::{number, sent_by_unknown, text};
 use crate::config::Config;
 
 /// How long a person who presses Tab waits for the collector, whatever is asked for.
@@ -78,7 +78,7 @@ impl Known {
     pub(super) fn unregistered(&self) -> Described {
         let described = |unknown: &Value| {
             let datagrams = number(&unknown["datagrams"]);
-            (text(&unknown["address"]), format!("sends {}, not registered ({datagrams})", text(&unknown["protocol"])))
+            (text(&unknown["address"]), format!("sends {}, not registered ({datagrams})", sent_by_unknown(unknown)))
         };
         self.list("/unknown").iter().map(described).collect()
     }

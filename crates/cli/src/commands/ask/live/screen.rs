@@ -9,7 +9,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Cell, Clear, Paragraph, Row, Table, TableState};
 use serde_json::Value;
 
-use super::super::{named, number, text};
+use super::super::{named, number, sent_by_unknown, text};
 use super::answers::{Answers, TOP};
 use super::state::{Sort, State, arrivals, sum};
 use crate::amounts::{Unit, amount};
@@ -159,7 +159,7 @@ fn list(frame: &mut Frame<'_>, area: Rect, state: &State, answers: &Answers) {
         let heading = count_of(unknown.len() as u64, "unregistered router");
         let mut lines = vec![Line::from(heading).style(HEADING)];
         lines.extend(unknown.iter().take(4).map(|unknown| {
-            let (address, protocol) = (text(&unknown["address"]), text(&unknown["protocol"]));
+            let (address, protocol) = (text(&unknown["address"]), sent_by_unknown(unknown));
             let datagrams = grouped(number(&unknown["datagrams"]));
             Line::from(format!("{address:<39} {protocol:<11} {datagrams:>12} datagrams"))
         }));

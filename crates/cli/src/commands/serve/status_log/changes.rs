@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use view::{Exporter, Status, Unknown};
+use view::{Exporter, SenderTransport, Status, Unknown};
 
 use super::losses::Losses;
 
@@ -54,7 +54,7 @@ pub(super) enum Change {
     /// A registered router sends its first datagrams since the start.
     Sends { router: Named, protocols: String },
     /// An unregistered address does.
-    Unregistered { sender: Named, relay: Option<IpAddr>, protocol: Option<&'static str> },
+    Unregistered { sender: Named, relay: Option<IpAddr>, protocol: Option<&'static str>, transport: SenderTransport },
     /// As many have that no further one is logged.
     TooManyUnregistered,
     /// A router has sent nothing for this long.
@@ -157,7 +157,8 @@ impl Changes {
                 Change::TooManyUnregistered
             } else {
                 let named = Named { address: sender.address, name: sender.names.name().map(str::to_owned) };
-                Change::Unregistered { sender: named, relay: sender.relay, protocol: sender.protocol }
+                let Unknown { relay, protocol, transport, .. } = *sender;
+                Change::Unregistered { sender: named, relay, protocol, transport }
             });
         }
     }

@@ -14,10 +14,10 @@ pub(super) fn log(change: &Change) {
         Change::Sends { router, protocols } => {
             tracing::info!(router = %router.address, name = shown(router), protocols, "a router began to send");
         }
-        Change::Unregistered { sender, relay, protocol } => {
+        Change::Unregistered { sender, relay, protocol, transport } => {
             let (address, name, relay) = (sender.address, shown(sender), relay.map(display));
             tracing::warn!(
-                %address, name, relay, protocol,
+                %address, name, relay, protocol, %transport,
                 "an unregistered address sends, and its flows are not counted: netflow doctor shows what to do"
             );
         }

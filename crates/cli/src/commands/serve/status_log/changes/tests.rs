@@ -1,7 +1,7 @@
 use super::super::budget::Budget;
 use super::*;
 use flow::Timestamp;
-use view::{Arrivals, NameSource, RouterName, RouterNames};
+use view::{Arrivals, NameSource, RouterName, RouterNames, SenderTransport};
 
 const TIMES: Times = Times { silent: minutes(10), losses: minutes(5), without_drops: minutes(1) };
 
@@ -48,6 +48,7 @@ fn unknown(number: u16) -> Unknown {
         datagrams: 1,
         last: Timestamp::EPOCH,
         protocol: Some("ipfix"),
+        transport: SenderTransport::Udp,
     }
 }
 
@@ -101,7 +102,8 @@ fn each_unregistered_address_is_logged_once_and_not_more_than_are_remembered() {
         changes.look(&seen, minutes(0), &TIMES)
     };
     let sender = Named { address: address(7), name: None };
-    let begins = Change::Unregistered { sender, relay: None, protocol: Some("ipfix") };
+    let (protocol, transport) = (Some("ipfix"), SenderTransport::Udp);
+    let begins = Change::Unregistered { sender, relay: None, protocol, transport };
     assert_eq!(look(7..8), [begins]);
     assert_eq!(look(7..8), []);
     // The table of them is of fixed size: they come and go.
