@@ -12,6 +12,7 @@ use crate::run::{Outcome, run};
 use crate::search::Search;
 use crate::table::{Row, print_table};
 use crate::target::Target;
+use crate::transport::Transport;
 
 /// Arguments of `bench compare`.
 #[derive(Args, Clone, Debug)]
@@ -72,7 +73,7 @@ pub(crate) fn load(protocol: Protocol, addresses: u32, exporters: u32, random: u
 /// Our collector without a journal: one of 1 MiB, which is full immediately.
 pub(crate) fn netflow() -> Netflow {
     let settings = vec![("NETFLOW__JOURNAL__MAX_BYTES", "1MiB".into())];
-    Netflow { variant: "", prefixes: three_prefixes(), once: 3, settings, tls: None }
+    Netflow { variant: "", prefixes: three_prefixes(), once: 3, settings, tls: None, transport: Transport::Udp }
 }
 
 /// Our collector with the default journal.
@@ -123,7 +124,7 @@ pub(crate) fn compare(arguments: &Arguments) -> anyhow::Result<Vec<Target>> {
             "\n{protocol}, {} distinct addresses on each side, {} rounds\n",
             arguments.addresses, arguments.rounds
         );
-        print_table(&rows);
+        print_table(rows.iter());
         targets.extend(targets_of(protocol, &rows));
         wrong.extend(rows.iter().filter(|row| row.is_wrong()).map(|row| format!("{} of {protocol}", row.name())));
     }

@@ -7,12 +7,14 @@
 //! | `program` | the programs: how each is started, tuned and queried for its totals |
 //! | `process` | the resources that a program has used, and how it is stopped |
 //! | `run` | one load sent to one program |
+//! | `transport` | what carries a load: datagrams or export connections |
 //! | `compare` | all programs, in rounds, at a moderate rate and at the highest rate without loss |
 //! | `loaded_collector` | this collector alone, with a load |
 //! | `archive` | flows kept and asked for, beside nfdump and DuckDB |
 //! | `archive_load` | what the archive costs counting: the highest rate, overload, questions while flows arrive |
 //! | `origins` | what AS numbers by a file cost |
 //! | `kafka` | what flows cost that go to Kafka, beside goflow2 |
+//! | `connections` | the same flows over UDP, TCP and TLS |
 //! | `growth`, `attack`, `exporters`, `overload`, `hostile`, `handshakes`, `idle`, `steering` | the stress scenarios |
 //! | `search` | the search for the highest rate without loss |
 //! | `latency` | a client that repeats its requests |
@@ -24,6 +26,7 @@ mod archive;
 mod archive_load;
 mod attack;
 mod compare;
+mod connections;
 mod elsewhere;
 mod exporters;
 mod growth;
@@ -43,6 +46,7 @@ mod steering;
 mod stop;
 mod table;
 mod target;
+mod transport;
 
 use std::path::PathBuf;
 
@@ -68,6 +72,8 @@ enum Scenario {
     Archive(archive::Arguments),
     /// What the archive costs counting: the highest rate without loss, overload, and questions while flows arrive
     ArchiveLoad(archive_load::Arguments),
+    /// The same flows over UDP, TCP and TLS
+    Connections(connections::Arguments),
     /// Processor time a flow with increasing numbers of addresses and exporters
     Growth(growth::Arguments),
     /// What AS numbers by a file cost
@@ -115,6 +121,7 @@ fn main() -> anyhow::Result<()> {
         Scenario::Compare(arguments) => compare::compare(&arguments)?,
         Scenario::Archive(arguments) => archive::archive(&arguments)?,
         Scenario::ArchiveLoad(arguments) => archive_load::archive_load(&arguments)?,
+        Scenario::Connections(arguments) => connections::connections(&arguments)?,
         Scenario::Growth(arguments) => growth::growth(&arguments)?,
         Scenario::Origins(arguments) => origins::origins(&arguments)?,
         Scenario::Kafka(arguments) => kafka::kafka(&arguments)?,
@@ -139,12 +146,13 @@ fn all(full: bool) -> Vec<Target> {
     let rates: &[&str] = &["--protocols", "v9", "--rounds", "1", "--seconds", "0", "--brief"];
     let kept: &[&str] = &["--flows", "3000000", "--rounds", "2"];
     type Run<'a> = &'a dyn Fn() -> anyhow::Result<Vec<Target>>;
-    let scenarios: [(&str, Run<'_>); 14] = [
+    let scenarios: [(&str, Run<'_>); 15] = [
         ("idle", &|| idle::idle(&arguments(&[]))),
         ("compare", &|| compare::compare(&arguments(sides))),
         ("rates", &|| compare::compare(&arguments(rates))),
         ("archive", &|| archive::archive(&arguments(kept))),
         ("archive-load", &|| archive_load::archive_load(&arguments(&["--rounds", "1"]))),
+        ("connections", &|| connections::connections(&arguments(&["--rounds", "1", "--seconds", "5"]))),
         ("growth", &|| growth::growth(&arguments(&[]))),
         ("origins", &|| origins::origins(&arguments(&["--rounds", "1"]))),
         ("attack", &|| attack::attack(&arguments(full))),

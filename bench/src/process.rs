@@ -198,6 +198,11 @@ fn state(id: u32) -> Option<char> {
     stat(id)?.first()?.chars().next()
 }
 
+/// Processor time of the bench itself. Seconds.
+pub(crate) fn own_processor_seconds() -> f64 {
+    processor_seconds(std::process::id())
+}
+
 fn processor_seconds(id: u32) -> f64 {
     let ticks = |fields: &[String], index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok());
     // utime and stime are fields 14 and 15 of the whole line.

@@ -20,6 +20,7 @@ pub(crate) use receive_only::{ReceiveOnly, receive_only};
 pub(crate) use tls::Tls;
 
 use crate::process::Process;
+use crate::transport::Transport;
 
 /// The receive buffer that all programs use: the limit for an ordinary user, although our collector could get more as
 /// root. Octets.
@@ -32,7 +33,7 @@ pub(crate) fn receive_buffer() -> u64 {
 pub(crate) struct Setup<'a> {
     /// A directory of its own.
     pub(crate) directory: &'a Path,
-    /// The UDP port on 127.0.0.1 to listen on.
+    /// The port on 127.0.0.1 to listen on.
     pub(crate) port: u16,
     /// The addresses of the exporters.
     pub(crate) exporters: &'a [Ipv4Addr],
@@ -46,6 +47,11 @@ pub(crate) trait Program {
     /// The rate at which processor time is measured, which the program can handle without loss. Flows a second.
     fn moderate_rate(&self, wanted: u64) -> u64 {
         wanted
+    }
+
+    /// What carries a load to it.
+    fn transport(&self) -> Transport {
+        Transport::Udp
     }
 
     /// Starts the program. It is ready to receive when this returns.

@@ -1,13 +1,12 @@
 //! One run: start a program, send a load, wait until it is idle, stop it, and read what it counted.
 
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::ops::ControlFlow;
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use generator::{Generator, Pace, Totals, transmit};
+use generator::{Generator, Pace, Totals};
 
-use crate::process::sockets;
+use crate::process::{own_processor_seconds, sockets};
 use crate::program::{Program, Reported, Setup};
 
 /// The result of a run.
@@ -23,6 +22,8 @@ pub(crate) struct Outcome {
     pub(crate) drops: u64,
     /// Processor time from the start of the load to the end of the program. Seconds.
     pub(crate) processor_seconds: f64,
+    /// Processor time that the generator used meanwhile.
+    pub(crate) generator_seconds: f64,
     /// Octets.
     pub(crate) peak_memory: u64,
 }
@@ -82,13 +83,13 @@ pub(crate) fn run_in(
     let port = free_port()?;
     let exporters = exporters(generator);
     let mut running = program.start(&Setup { directory, port, exporters: &exporters })?;
+    let opened = program.transport().open(generator.load(), port)?;
     running.process().wait_until_idle(port)?;
     let before = running.process().processor_seconds();
     let mut generator = generator.clone();
-    let begun = Instant::now();
-    let to = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    transmit(&mut generator, to, pace, &mut |_| ControlFlow::Continue(()))?;
-    let duration = begun.elapsed();
+    let (begun, own) = (Instant::now(), own_processor_seconds());
+    opened.send(&mut generator, pace)?;
+    let (duration, generator_seconds) = (begun.elapsed(), own_processor_seconds() - own);
     running.process().wait_until_idle(port)?;
     let drops = sockets(port)?.drops;
     let peak_memory = running.process().peak_memory();
@@ -99,11 +100,18 @@ pub(crate) fn run_in(
         counted: finished.counted,
         drops,
         processor_seconds: finished.processor_seconds - before,
+        generator_seconds,
         peak_memory,
     })
 }
 
-/// A free UDP port on 127.0.0.1.
+/// A port on 127.0.0.1 that is free for UDP and for TCP.
 pub(crate) fn free_port() -> anyhow::Result<u16> {
-    Ok(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+    loop {
+        let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = udp.local_addr()?;
+        if TcpListener::bind(address).is_ok() {
+            return Ok(address.port());
+        }
+    }
 }

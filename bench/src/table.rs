@@ -20,7 +20,7 @@ pub(crate) struct Figure {
 }
 
 impl Figure {
-    fn of(figures: impl Iterator<Item = f64>) -> Option<Self> {
+    pub(crate) fn of(figures: impl Iterator<Item = f64>) -> Option<Self> {
         let mut figures: Vec<f64> = figures.collect();
         figures.sort_by(f64::total_cmp);
         let (minimum, maximum) = (*figures.first()?, *figures.last()?);
@@ -104,10 +104,10 @@ const HEADER: [&str; 10] = [
 ];
 
 /// Prints rows as a Markdown table. The first one is our collector.
-pub(crate) fn print_table(rows: &[Row]) {
-    let Some(first) = rows.first() else { return };
+pub(crate) fn print_table<'r>(rows: impl Iterator<Item = &'r Row> + Clone) {
+    let Some(first) = rows.clone().next() else { return };
     let mut lines: Vec<Vec<String>> = vec![HEADER.map(str::to_owned).into()];
-    lines.extend(rows.iter().map(|row| row.cells(first)));
+    lines.extend(rows.map(|row| row.cells(first)));
     print_lines(&lines);
 }
 

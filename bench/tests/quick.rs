@@ -62,6 +62,14 @@ fn a_flood_of_handshakes_costs_no_flow_and_no_answer() {
 }
 
 #[test]
+fn export_connections_lose_no_flow() {
+    let load = ["--rate", "10000", "--exporters", "20", "--rate-each", "500", "--seconds", "0.5", "--rounds", "1"];
+    let table = output_of(&[&["connections"], load.as_slice()].concat());
+    let exact = |line: &&str| line.contains("flows are counted") && line.contains("reached");
+    assert_eq!(table.lines().filter(exact).count(), 3 + 3 + 2, "{table}");
+}
+
+#[test]
 fn overload_beside_a_hostile_key_costs_no_answer_and_no_flow_that_was_read() {
     let table = output_of(&["hostile", "--overload", "--connections", "60", "--seconds", "2"]);
     for target in [

@@ -17,6 +17,7 @@ use storage::{Registry, Sqlite};
 
 use super::{Finished, Program, Reported, Running, Setup, Tls, netflow_binary, receive_buffer};
 use crate::process::{PATIENCE, Process};
+use crate::transport::Transport;
 
 /// The key of the operator.
 const OPERATOR: Key =
@@ -42,11 +43,17 @@ pub(crate) struct Netflow {
     pub(crate) settings: Vec<(&'static str, String)>,
     /// Serves its REST interface over TLS.
     pub(crate) tls: Option<Tls>,
+    /// How exporters reach it.
+    pub(crate) transport: Transport,
 }
 
 impl Program for Netflow {
     fn name(&self) -> String {
         format!("netflow{}", self.variant)
+    }
+
+    fn transport(&self) -> Transport {
+        self.transport.clone()
     }
 
     fn start(&self, setup: &Setup<'_>) -> anyhow::Result<Box<dyn Running>> {
@@ -69,7 +76,6 @@ impl Netflow {
     pub(crate) fn start_collector(&self, setup: &Setup<'_>) -> anyhow::Result<RunningNetflow> {
         register(&setup.directory.join("data"), setup.exporters, &self.prefixes)?;
         let mut settings = vec![
-            ("NETFLOW__NETFLOW__LISTEN", format!("127.0.0.1:{}", setup.port)),
             ("NETFLOW__SFLOW__LISTEN", String::new()),
             ("NETFLOW__ARCHIVE__ENABLED", "false".into()),
             ("NETFLOW__HTTP__LISTEN", "127.0.0.1:0".into()),
@@ -77,6 +83,7 @@ impl Netflow {
             ("NETFLOW__ADMIN__AUTH_KEY", OPERATOR.auth.into()),
             ("NETFLOW__ADMIN__SIGN_KEY", OPERATOR.sign.into()),
         ];
+        settings.extend(self.listening(setup.port));
         settings.extend(self.settings.iter().cloned());
         settings.extend(self.tls.iter().flat_map(Tls::settings));
         let directory = setup.directory.to_path_buf();
@@ -84,6 +91,21 @@ impl Netflow {
         let prefixes = self.prefixes.get(..self.once).unwrap_or_default().to_vec();
         let tls = self.tls.as_ref().map(|tls| Arc::clone(&tls.client));
         Ok(RunningNetflow { process, api, directory, settings, tls, senders: setup.exporters.to_vec(), prefixes })
+    }
+
+    /// Settings: it listens at this port for datagrams, and for the connections of its transport.
+    fn listening(&self, port: u16) -> Vec<(&'static str, String)> {
+        let address = format!("127.0.0.1:{port}");
+        let mut settings = vec![("NETFLOW__NETFLOW__LISTEN", address.clone())];
+        match &self.transport {
+            Transport::Udp => {}
+            Transport::Tcp => settings.push(("NETFLOW__NETFLOW__TCP__LISTEN", address)),
+            Transport::Tls(tls) => {
+                settings.push(("NETFLOW__NETFLOW__TLS__LISTEN", address));
+                settings.extend(tls.exporter_settings());
+            }
+        }
+        settings
     }
 }
 
