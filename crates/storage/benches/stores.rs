@@ -2,7 +2,8 @@
 //!
 //! `cargo bench -p storage` measures SQLite, a table with one row for each name beside it, Redis and Cassandra (real
 //! servers, started here); `--no-default-features` leaves out the servers, `-- sqlite` the others. Flushes are made
-//! like those of a collector: each is put as one, durable when the call returns. Times are the best of three runs.
+//! like those of a collector: each is put as one, durable when the call returns. Times are the best of three runs, those of `/top`
+//! of five.
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a bench that cannot continue has failed")]
 
@@ -16,7 +17,9 @@ use accounting::block::{Block, TableSet, Tables, WriterId};
 use accounting::direction::Direction;
 use accounting::field::{Field, FieldSet, Name, Value};
 use accounting::period::{Interval, Minute, Period};
+use accounting::range::Range as Time;
 use flow::{Counters, FlushNumber, Prefix, Timestamp};
+use rustix::time::{ClockId, clock_gettime};
 use storage::roll_up::advance;
 use storage::{Answers, Question, Sqlite, Store, WriterState};
 
@@ -30,9 +33,11 @@ const WRITER: WriterId = WriterId(1);
 const BUSY: u32 = 10;
 const BUSY_FLOWS: u32 = 4_000;
 const MINUTES: u32 = 60;
-/// The number of quiet prefixes, and the flows of each in a flush.
+/// The number of quiet prefixes, the flows of each in a flush, and how many flushes of theirs there are: six a minute.
 const QUIET: u32 = 10_000;
 const QUIET_FLOWS: u32 = 4;
+const QUIET_FLUSHES: u32 = 18;
+const FLUSHES_A_MINUTE: u32 = 6;
 /// The prefix with flows in all minutes of the day, and at noon of each day of the year before it; how many flows.
 const STEADY: u32 = 20_000;
 const STEADY_FLOWS: u32 = 1_000;
@@ -107,7 +112,12 @@ impl Flushes {
                 .zip(1..)
                 .map(|(start, sequence)| flush(0..BUSY, BUSY_FLOWS, start, sequence))
                 .collect(),
-            quiet: (1_001..=1_006).map(|sequence| flush(0..QUIET, QUIET_FLOWS, BEGIN, sequence)).collect(),
+            quiet: (0..QUIET_FLUSHES)
+                .zip(1_001..)
+                .map(|(number, sequence)| {
+                    flush(0..QUIET, QUIET_FLOWS, BEGIN.saturating_add(number / FLUSHES_A_MINUTE), sequence)
+                })
+                .collect(),
             day: minutes(DAY).zip(2_001..).map(|(start, sequence)| steady(start, sequence)).collect(),
             year: noons.zip(4_001..).map(|(start, sequence)| steady(start, sequence)).collect(),
         }
@@ -118,9 +128,14 @@ fn minutes(count: u32) -> impl Iterator<Item = Minute> {
     (0..count).map(|minute| BEGIN.saturating_add(minute))
 }
 
-/// Puts flushes in sequence; prints blocks and names for each second.
+/// The processor time that this process has taken.
+fn processor_time() -> Duration {
+    clock_gettime(ClockId::ProcessCPUTime).try_into().expect("a time since the start")
+}
+
+/// Puts flushes in sequence; prints blocks and names for each second, and the processor time of a flush.
 async fn put(store: &dyn Store, what: &str, flushes: &[Flush]) {
-    let since = Instant::now();
+    let (since, processor) = (Instant::now(), processor_time());
     let mut slowest = Duration::ZERO;
     for flush in flushes {
         let since = Instant::now();
@@ -128,14 +143,17 @@ async fn put(store: &dyn Store, what: &str, flushes: &[Flush]) {
         slowest = slowest.max(since.elapsed());
     }
     let took = since.elapsed().as_secs_f64();
+    let processor = (processor_time() - processor).as_secs_f64() / flushes.len() as f64;
     let blocks: usize = flushes.iter().map(|flush| flush.blocks.len()).sum();
     let names: usize = flushes.iter().map(|flush| flush.names).sum();
     let octets: usize = flushes.iter().flat_map(|flush| &flush.blocks).map(|block| block.content.len()).sum();
     println!(
-        "  {what}: {blocks} blocks, {names} names, {:.1} octets a name; {:.0} blocks/s, {:.0} names/s, slowest flush {:.0} ms",
+        "  {what}: {blocks} blocks, {names} names, {:.1} octets a name; {:.0} blocks/s, {:.0} names/s, \
+         processor time of a flush {:.1} ms, slowest flush {:.0} ms",
         octets as f64 / names as f64,
         blocks as f64 / took,
         names as f64 / took,
+        processor * 1e3,
         slowest.as_secs_f64() * 1e3
     );
 }
@@ -164,6 +182,27 @@ async fn ask(store: &dyn Store, what: &str, number: u32, period: Period, count: 
     println!("  {what}: {:.2} ms ({names} names)", best.as_secs_f64() * 1e3);
 }
 
+/// Asks as `/top` does: sums the destinations of one direction over consecutive ranges, and sorts them; prints the best time.
+async fn top(store: &dyn Store, what: &str, ranges: &[Time]) {
+    let tables = TableSet::of(Direction::In, Field::DestinationAddress).union(TableSet::of_field(Field::All));
+    let question = |range: &Time| Question { range: *range, sender: SENDER, prefix: prefix(STEADY), tables };
+    let questions: Vec<Question> = ranges.iter().map(question).collect();
+    let mut best = Duration::MAX;
+    let mut names = 0;
+    for _ in 0..5 {
+        let since = Instant::now();
+        let mut answers = Answers::to_sums(questions.clone(), questions.len());
+        let totals = answers.all(store).await.expect("answers").pop().expect("a sum");
+        let mut rows: Vec<(Name, Counters)> =
+            totals.tables.rows_of(Field::DestinationAddress).map(|(_, name, counters)| (name, counters)).collect();
+        rows.sort_by_key(|(_, counters)| std::cmp::Reverse(counters.bytes));
+        names = rows.len();
+        best = best.min(since.elapsed());
+    }
+    assert!(names > 0, "{what}: nothing was found");
+    println!("  /top destinations of {what}: {:.2} ms ({names} names)", best.as_secs_f64() * 1e3);
+}
+
 async fn measure(store: &dyn Store, kind: &str, flushes: &Flushes) {
     const DESTINATIONS: TableSet = TableSet::of_field(Field::DestinationAddress);
     const PORTS: TableSet = TableSet::of_field(Field::DestinationPort);
@@ -172,13 +211,17 @@ async fn measure(store: &dyn Store, kind: &str, flushes: &Flushes) {
     store.put_writer(&state).await.expect("a writer");
     put(store, "a minute of each day before", &flushes.year).await;
     let state = roll_up(store, "305 days of one prefix", state, BEGIN).await;
-    put(store, "busy prefixes", &flushes.busy).await;
+    let days = (1..=DAYS_BEFORE).rev().map(|days| Interval::containing(Period::Day, BEGIN.saturating_sub(days * DAY)));
+    top(store, "a year of days", &days.map(Time::from).collect::<Vec<_>>()).await;
+    top(store, "the open year", &[Interval::containing(Period::Year, BEGIN).into()]).await;
     put(store, "quiet prefixes", &flushes.quiet).await;
+    put(store, "busy prefixes", &flushes.busy).await;
     put(store, "24 hours of one prefix", &flushes.day).await;
     ask(store, "one name of one minute", ASKED, Period::Minute, 1, TableSet::of_field(Field::All)).await;
     ask(store, "the destinations of one minute", ASKED, Period::Minute, 1, DESTINATIONS).await;
     ask(store, "top destinations over an hour of minutes, busy", ASKED, Period::Minute, 60, DESTINATIONS).await;
     ask(store, "top destinations over 24 hours of minutes", STEADY, Period::Minute, DAY, DESTINATIONS).await;
+    top(store, "a day of minutes", &[Interval::containing(Period::Day, BEGIN).into()]).await;
     ask(store, "all names of a day, in minutes", STEADY, Period::Day, 1, TableSet::ALL).await;
     let state = roll_up(store, "an hour of all prefixes", state, BEGIN.saturating_add(60)).await;
     ask(store, "all names of a rolled-up hour, busy", ASKED, Period::Hour, 1, TableSet::ALL).await;

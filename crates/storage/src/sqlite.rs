@@ -1,8 +1,9 @@
 //! The embedded store: one SQLite file that the usual `sqlite3` tools can read, back up and check.
 //!
-//! Layout (`sqlite/schema.rs` has it as SQL): `block` has one row for each block, clustered by period, writer, start,
-//! series, epoch, sequence, part and tables. The newest rows of a writer are at the end of its range, so a flush
-//! appends; everything that is asked of blocks is one short range of it. `series` gives a sender and prefix a small
+//! Layout (`sqlite/schema.rs` has it as SQL): `minute_block` has the blocks of minutes, flush by flush, so that a flush
+//! appends; `flushed_minute` has the flushes of each minute. `block` has the coarser blocks, clustered by period, writer, start,
+//! series, epoch, sequence, part and tables, and the minutes of older programs. Contents that do not fit a row of these are in
+//! `large_content`; triggers delete them with their rows. `series` gives a sender and prefix a small
 //! number, `writer` does so for a writer and keeps its state; rows of both are never deleted. `sender` and
 //! `sender_prefix` are the registrations, `sender_templates` is what senders have announced, `identity` is the writer that
 //! this file belongs to (`identity.rs`), `known_sender` is for a store on the network (`known_senders.rs`), `remark` and `last_terms` are about what counters
@@ -15,6 +16,7 @@
 mod blocks;
 mod error;
 mod key;
+mod minutes;
 mod open_files;
 mod pauses;
 mod registry;

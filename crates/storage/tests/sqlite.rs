@@ -149,6 +149,96 @@ mod clauses_of_files {
         assert_eq!(store.read_blocks(&[around(&block(1))]).await.unwrap(), []);
     }
 
+    fn count(path: &std::path::Path, of: &str) -> i64 {
+        let connection = rusqlite::Connection::open(path).expect("a file");
+        connection.query_row(&format!("SELECT count(*) FROM {of}"), [], |row| row.get(0)).expect("a number")
+    }
+
+    #[tokio::test]
+    async fn large_contents_go_with_their_blocks() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store");
+        let store = Sqlite::open(&path).unwrap();
+        let hour = |content: Vec<u8>| {
+            let minute = block(1);
+            let interval = Interval::containing(Period::Hour, minute.key.interval.start);
+            Block { key: BlockKey { interval, ..minute.key }, content: content.into() }
+        };
+        let small_again = Block { content: vec![1].into(), ..block(1) };
+        store.put_blocks(&[block(1), block(2), block(3), hour(vec![1; 5000])]).await.unwrap();
+        assert_eq!(count(&path, "large_content"), 4);
+        // As a roll-up that is repeated does; also by a content that is not large.
+        for (replaced, left) in [(hour(vec![2; 6000]), 4), (hour(vec![3]), 3), (block(2), 3), (small_again.clone(), 2)]
+        {
+            store.put_blocks(std::slice::from_ref(&replaced)).await.unwrap();
+            assert!(store.read_blocks(&[around(&replaced)]).await.unwrap().contains(&replaced));
+            assert_eq!(count(&path, "large_content"), left);
+        }
+        store.delete_blocks(&[block(2).key]).await.unwrap();
+        assert_eq!(store.read_blocks(&[around(&block(1))]).await.unwrap(), [small_again, block(3)]);
+        assert_eq!(count(&path, "large_content"), 1);
+        store.forget_writer(WriterId(9)).await.unwrap();
+        for table in ["block", "minute_block", "flushed_minute", "large_content"] {
+            assert_eq!(count(&path, table), 0, "{table}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_minute_that_an_older_program_began_is_continued_without_counting_a_block_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store");
+        let store = Sqlite::open(&path).unwrap();
+        let (older, minute) = (block(1), block(1).key.interval);
+        let next = |sequence| {
+            let block = block(sequence);
+            Block { key: BlockKey { interval: minute.next(), ..block.key }, ..block }
+        };
+        store.put_writer(&storage::WriterState::new(WriterId(9), 1, Timestamp::EPOCH)).await.unwrap();
+        // For the numbers of the writer and of the series.
+        store.put_blocks(&[next(1)]).await.unwrap();
+        rusqlite::Connection::open(&path)
+            .unwrap()
+            .execute(
+                "INSERT INTO block (period, writer, start, series, epoch, sequence, part, tables, content)
+                 SELECT 0, writer.id, ?1, series.id, 1, 1, 0, -1, ?2 FROM writer, series",
+                (minute.start.number(), &*older.content),
+            )
+            .unwrap();
+        assert_eq!(store.read_blocks(&[around(&older)]).await.unwrap(), std::slice::from_ref(&older));
+        let later = block(2);
+        store.put_blocks(&[older.clone(), later.clone(), next(2)]).await.unwrap();
+        assert_eq!(store.read_blocks(&[around(&older)]).await.unwrap(), [older.clone(), later.clone()]);
+        assert_eq!(store.read_blocks(&[around(&next(1))]).await.unwrap(), [next(1), next(2)]);
+        assert_eq!((count(&path, "block"), count(&path, "minute_block")), (2, 2));
+        let found = store.intervals(WriterId(9), Period::Minute, Minute::new(0), Minute::MAX).await.unwrap();
+        assert_eq!(found, [minute, minute.next()]);
+        assert_eq!(
+            store.first_interval(WriterId(9), Period::Minute, minute.next().start).await.unwrap(),
+            Some(minute.next())
+        );
+        assert_eq!(store.groups(WriterId(9), minute).await.unwrap().len(), 1);
+        store.delete_blocks(&[older.key, next(1).key, next(2).key]).await.unwrap();
+        assert_eq!(store.read_blocks(&[around(&older), around(&next(1))]).await.unwrap(), [later]);
+        let found = store.intervals(WriterId(9), Period::Minute, Minute::new(0), Minute::MAX).await.unwrap();
+        assert_eq!(found, [minute]);
+    }
+
+    #[tokio::test]
+    async fn a_file_of_the_first_layout_is_read_and_its_blocks_are_not_counted_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store");
+        let first_layout = include_str!("../../cli/tests/end_to_end/state_version_1.sql");
+        rusqlite::Connection::open(&path).unwrap().execute_batch(first_layout).unwrap();
+        let store = Sqlite::open(&path).unwrap();
+        let interval = Interval { period: Period::Minute, start: Minute::new(29_927_068) };
+        let (sender, prefix) = (IpAddr::from([127, 0, 0, 1]), "192.0.2.0/24".parse().unwrap());
+        let selections = [Selection { interval, sender, prefix, tables: TableSet::ALL }];
+        let found = store.read_blocks(&selections).await.unwrap();
+        assert_eq!(found.len(), 1);
+        store.put_blocks(&found).await.unwrap();
+        assert_eq!(store.read_blocks(&selections).await.unwrap(), found);
+    }
+
     #[tokio::test]
     async fn the_view_for_people_shows_times_and_addresses() {
         let folder = tempfile::tempdir().unwrap();

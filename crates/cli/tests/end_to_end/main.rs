@@ -370,11 +370,18 @@ fn a_second_collector_on_the_same_data_is_refused() {
     assert!(stderr.contains("in use by another collector"), "{stderr}");
 }
 
-/// Everything that is in a store's table of blocks but for those of its own collector, as sqlite3 prints it.
+/// All blocks of a store but for those of its own collector, as sqlite3 prints it.
 fn blocks(data: &Path) -> String {
-    let select = "SELECT period, start, sender, prefix, writer, epoch, sequence, part, tables, hex(content)
-                  FROM block JOIN series ON series.id = block.series
-                  WHERE block.writer NOT IN (SELECT id FROM writer JOIN identity USING (writer)) ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9";
+    let select = "WITH stored AS (
+                      SELECT period, writer, start, series, epoch, sequence, part, tables, content, large FROM block
+                      UNION ALL
+                      SELECT 0, writer, start, series, epoch, sequence, part, tables, content, large
+                      FROM flushed_minute JOIN minute_block ON flush = flushed_minute.id)
+                  SELECT period, start, sender, prefix, writer, epoch, sequence, part, tables,
+                      hex(coalesce(large_content.content, stored.content))
+                  FROM stored JOIN series ON series.id = stored.series
+                  LEFT JOIN large_content ON large_content.id = stored.large
+                  WHERE stored.writer NOT IN (SELECT id FROM writer JOIN identity USING (writer)) ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9";
     let output = Command::new("sqlite3").arg(data.join("netflow.sqlite")).arg(select).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()

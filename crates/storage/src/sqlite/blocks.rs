@@ -1,6 +1,7 @@
 //! Blocks as rows.
 
-use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -8,9 +9,10 @@ use accounting::block::{Block, BlockKey, Origin, TableSet, WriterId};
 use accounting::period::{Interval, Minute, PerPeriod, Period};
 use async_trait::async_trait;
 use flow::{FlushNumber, Prefix};
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, Row};
 
 use super::key::{KnownSeries, Numbers, find_series, find_writer};
+use super::minutes::{self, FlushedMinutes};
 use super::pauses::Pauses;
 use super::registry::parsed;
 use super::writers::{note_durable, writers};
@@ -18,8 +20,12 @@ use super::{Sqlite, lock};
 use crate::selection::merged;
 use crate::{Blocks, Retention, Selection, StoreError};
 
-/// How many blocks [`expire`] deletes in one transaction.
+/// About how many blocks [`expire`] deletes in one transaction: all of a flush together.
 const EXPIRED_AT_ONCE: u64 = 10_000;
+
+/// The longest content in a row of its block. With its key it is below the 1,002 octets of a row that SQLite keeps on one page
+/// of 4 KiB in tables that are clustered by a key.
+const MOST_INLINE: usize = 900;
 
 #[async_trait]
 impl Blocks for Sqlite {
@@ -69,7 +75,7 @@ impl Blocks for Sqlite {
     async fn forget_writer(&self, writer: WriterId) -> Result<(), StoreError> {
         for period in Period::ALL {
             let all = Retention { period, before: Minute::MAX };
-            while self.write(move |connection| delete_before(connection, writer, all)).await? == EXPIRED_AT_ONCE {}
+            while self.write(move |connection| delete_before(connection, writer, all)).await? >= EXPIRED_AT_ONCE {}
         }
         Ok(())
     }
@@ -100,32 +106,61 @@ impl Blocks for Sqlite {
 
 pub(super) fn put(connection: &Connection, known: &mut KnownSeries, blocks: &[Block]) -> Result<(), StoreError> {
     let mut numbers = Numbers::new(connection, known);
-    let mut insert = connection.prepare_cached(
-        "INSERT OR REPLACE INTO block (period, writer, start, series, epoch, sequence, part, tables, content)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-    )?;
+    let mut flushes = FlushedMinutes::new(connection);
+    let mut minutes: Vec<(i64, i64, &Block)> = Vec::with_capacity(blocks.len());
     let mut newest: BTreeMap<WriterId, FlushNumber> = BTreeMap::new();
-    for Block { key, content } in blocks {
+    for block in blocks {
+        let key = &block.key;
         if let Origin::Flush(number) = key.origin {
             newest.entry(key.writer).and_modify(|newest| *newest = number.max(*newest)).or_insert(number);
         }
-        let (epoch, sequence) = key.origin.numbers();
-        insert.execute((
-            key.interval.period as u8,
-            numbers.writer(key.writer)?,
-            key.interval.start.number(),
-            numbers.series(key.sender, key.prefix)?,
-            epoch,
-            sequence.cast_signed(),
-            key.part,
-            key.tables.bits().cast_signed(),
-            &**content,
-        ))?;
+        let (writer, series) = (numbers.writer(key.writer)?, numbers.series(key.sender, key.prefix)?);
+        match flushes.number(writer, key)? {
+            Some(flush) => minutes.push((flush, series, block)),
+            None => put_block(connection, writer, series, block)?,
+        }
+    }
+    // In the order of the table: then they are appended.
+    minutes.sort_by_key(|(flush, series, _)| (*flush, *series));
+    let mut insert = connection.prepare_cached(
+        "INSERT OR REPLACE INTO minute_block (flush, series, part, tables, content, large)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?;
+    for (flush, series, Block { key, content }) in minutes {
+        let (inline, large) = put_content(connection, content)?;
+        insert.execute((flush, series, key.part, key.tables.bits().cast_signed(), inline, large))?;
     }
     for (writer, number) in newest {
         note_durable(connection, writer, number)?;
     }
     Ok(())
+}
+
+fn put_block(
+    connection: &Connection,
+    writer: i64,
+    series: i64,
+    Block { key, content }: &Block,
+) -> Result<(), StoreError> {
+    let mut insert = connection.prepare_cached(
+        "INSERT OR REPLACE INTO block (period, writer, start, series, epoch, sequence, part, tables, content, large)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    )?;
+    let Interval { period, start } = key.interval;
+    let ((epoch, sequence), tables) = (key.origin.numbers(), key.tables.bits().cast_signed());
+    let (start, sequence) = (start.number(), sequence.cast_signed());
+    let (inline, large) = put_content(connection, content)?;
+    insert.execute((period as u8, writer, start, series, epoch, sequence, key.part, tables, inline, large))?;
+    Ok(())
+}
+
+/// What the row of a block has as its content, and the number of a large one beside it.
+fn put_content<'c>(connection: &Connection, content: &'c [u8]) -> Result<(&'c [u8], Option<i64>), StoreError> {
+    if content.len() <= MOST_INLINE {
+        return Ok((content, None));
+    }
+    let mut insert = connection.prepare_cached("INSERT INTO large_content (content) VALUES (?1)")?;
+    Ok((&[], Some(insert.insert([content])?)))
 }
 
 /// The blocks that the selections name, of one writer or of all of them.
@@ -136,13 +171,24 @@ fn read(connection: &Connection, selections: &[Selection], writer: Option<Writer
         .filter(|row| row.as_ref().map_or(true, |(_, id)| writer.is_none_or(|writer| writer == *id)))
         .collect::<Result<_, _>>()?;
     let mut select = connection.prepare_cached(
-        "SELECT epoch, sequence, part, tables, content FROM block
-         WHERE period = ?1 AND writer = ?2 AND start = ?3 AND series = ?4 AND tables & ?5 != 0",
+        "SELECT epoch, sequence, part, tables,
+             coalesce((SELECT large_content.content FROM large_content WHERE id = large), content)
+         FROM block WHERE period = ?1 AND writer = ?2 AND start = ?3 AND series = ?4 AND tables & ?5 != 0
+         UNION ALL
+         SELECT epoch, sequence, part, tables,
+             coalesce((SELECT large_content.content FROM large_content WHERE id = large), content)
+         FROM flushed_minute CROSS JOIN minute_block ON flush = flushed_minute.id
+         WHERE ?1 = 0 AND writer = ?2 AND start = ?3 AND series = ?4 AND tables & ?5 != 0",
     )?;
     let mut found = Vec::new();
+    let mut known = HashMap::new();
     let mut pauses = Pauses::default();
     for selection in selections {
-        let Some(series) = find_series(connection, selection.sender, selection.prefix)? else { continue };
+        let series = match known.entry((selection.sender, selection.prefix)) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(new) => *new.insert(find_series(connection, selection.sender, selection.prefix)?),
+        };
+        let Some(series) = series else { continue };
         for (id, writer) in &writers {
             let Interval { period, start } = selection.interval;
             let tables = selection.tables.bits().cast_signed();
@@ -177,7 +223,11 @@ fn groups(connection: &Connection, writer: WriterId, interval: Interval) -> Resu
     let Some(writer) = find_writer(connection, writer)? else { return Ok(Vec::new()) };
     let mut select = connection.prepare_cached(
         "SELECT sender, prefix FROM series
-         WHERE id IN (SELECT series FROM block WHERE period = ?1 AND writer = ?2 AND start = ?3)",
+         WHERE id IN (
+             SELECT series FROM block WHERE period = ?1 AND writer = ?2 AND start = ?3
+             UNION ALL
+             SELECT series FROM flushed_minute CROSS JOIN minute_block ON flush = flushed_minute.id
+             WHERE ?1 = 0 AND writer = ?2 AND start = ?3)",
     )?;
     let mut rows = select.query((interval.period as u8, writer, interval.start.number()))?;
     let mut groups = Vec::new();
@@ -197,9 +247,12 @@ fn first_interval(
 ) -> Result<Option<Interval>, StoreError> {
     let Some(writer) = find_writer(connection, writer)? else { return Ok(None) };
     let mut select = connection.prepare_cached(
-        "SELECT start FROM block WHERE period = ?1 AND writer = ?2 AND start >= ?3 ORDER BY start LIMIT 1",
+        "SELECT min(start) FROM (
+             SELECT min(start) AS start FROM block WHERE period = ?1 AND writer = ?2 AND start >= ?3
+             UNION ALL
+             SELECT min(start) FROM flushed_minute WHERE ?1 = 0 AND writer = ?2 AND start >= ?3)",
     )?;
-    let start = select.query_row((period as u8, writer, from.number()), |row| row.get(0)).optional()?;
+    let start: Option<u32> = select.query_row((period as u8, writer, from.number()), |row| row.get(0))?;
     Ok(start.map(|start| Interval { period, start: Minute::new(start) }))
 }
 
@@ -218,7 +271,10 @@ fn intervals(
              UNION ALL
              SELECT (SELECT min(block.start) FROM block WHERE period = ?1 AND writer = ?2 AND block.start > starts.start)
              FROM starts WHERE starts.start < ?4)
-         SELECT start FROM starts WHERE start < ?4",
+         SELECT start FROM starts WHERE start < ?4
+         UNION
+         SELECT start FROM flushed_minute WHERE ?1 = 0 AND writer = ?2 AND start >= ?3 AND start < ?4
+         ORDER BY start",
     )?;
     let starts = select.query_map((period as u8, writer, from.number(), before.number()), |row| row.get(0))?;
     let mut pauses = Pauses::default();
@@ -243,11 +299,12 @@ fn delete(connection: &Connection, keys: &[BlockKey]) -> Result<(), StoreError> 
         let tables = key.tables.bits().cast_signed();
         let row = (period as u8, writer, start.number(), series, epoch, sequence.cast_signed(), key.part, tables);
         delete.execute(row)?;
+        minutes::delete(connection, writer, series, key)?;
     }
     Ok(())
 }
 
-/// Deletes up to [`EXPIRED_AT_ONCE`] blocks; fewer mean that no more are left.
+/// Deletes about [`EXPIRED_AT_ONCE`] blocks; fewer mean that no more are left.
 fn expire(connection: &Connection, writer: WriterId, retention: Retention) -> Result<u64, StoreError> {
     let known = writers(connection)?;
     let retention = retention.bounded(known.iter().find(|state| state.writer == writer));
@@ -264,8 +321,12 @@ fn last_interval(
     Retention { period, before }: Retention,
 ) -> Result<Option<Interval>, StoreError> {
     let Some(writer) = find_writer(connection, writer)? else { return Ok(None) };
-    let mut select =
-        connection.prepare_cached("SELECT max(start) FROM block WHERE period = ?1 AND writer = ?2 AND start < ?3")?;
+    let mut select = connection.prepare_cached(
+        "SELECT max(start) FROM (
+             SELECT max(start) AS start FROM block WHERE period = ?1 AND writer = ?2 AND start < ?3
+             UNION ALL
+             SELECT max(start) FROM flushed_minute WHERE ?1 = 0 AND writer = ?2 AND start < ?3)",
+    )?;
     let start: Option<u32> = select.query_row((period as u8, writer, before.number()), |row| row.get(0))?;
     Ok(start.map(|start| Interval { period, start: Minute::new(start) }))
 }
@@ -292,7 +353,7 @@ fn expired(connection: &Connection) -> Result<PerPeriod<Minute>, StoreError> {
     Ok(expired)
 }
 
-/// Deletes up to [`EXPIRED_AT_ONCE`] blocks, rolled up or not.
+/// Deletes about [`EXPIRED_AT_ONCE`] blocks, rolled up or not.
 fn delete_before(connection: &Connection, writer: WriterId, retention: Retention) -> Result<u64, StoreError> {
     let Some(writer) = find_writer(connection, writer)? else { return Ok(0) };
     let mut delete = connection.prepare_cached(
@@ -300,7 +361,7 @@ fn delete_before(connection: &Connection, writer: WriterId, retention: Retention
              SELECT period, writer, start, series, epoch, sequence, part, tables FROM block
              WHERE period = ?1 AND writer = ?2 AND start < ?3 LIMIT ?4)",
     )?;
-    let gone =
-        delete.execute((retention.period as u8, writer, retention.before.number(), EXPIRED_AT_ONCE.cast_signed()))?;
-    Ok(u64::try_from(gone).unwrap_or(u64::MAX))
+    let row = (retention.period as u8, writer, retention.before.number(), EXPIRED_AT_ONCE.cast_signed());
+    let gone = u64::try_from(delete.execute(row)?).unwrap_or(u64::MAX);
+    Ok(gone + minutes::delete_before(connection, writer, retention, EXPIRED_AT_ONCE - gone.min(EXPIRED_AT_ONCE))?)
 }

@@ -20,10 +20,10 @@ const APPLICATION_ID: i64 = 0x6e66_6c77;
 const BUSY: Duration = Duration::from_secs(10);
 
 /// Statements kept prepared by each connection; there are fewer different ones.
-const STATEMENTS: usize = 32;
+const STATEMENTS: usize = 64;
 
 /// Element n brings the layout from version n to version n + 1.
-const MIGRATIONS: [&str; 8] = [
+const MIGRATIONS: [&str; 9] = [
     include_str!("schema_1.sql"),
     include_str!("schema_2.sql"),
     include_str!("schema_3.sql"),
@@ -32,6 +32,7 @@ const MIGRATIONS: [&str; 8] = [
     include_str!("schema_6.sql"),
     include_str!("schema_7.sql"),
     include_str!("schema_8.sql"),
+    include_str!("schema_9.sql"),
 ];
 
 /// Opens the file for reading and writing, or makes it.
@@ -47,6 +48,8 @@ pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
     // KiB. With more, no flush of 10,000 senders was cheaper.
     connection.pragma_update(None, "cache_size", -4_096)?;
+    // A row that is replaced deletes its large content.
+    connection.pragma_update(None, "recursive_triggers", true)?;
     if found < MIGRATIONS.len() {
         migrate(&mut connection, path)?;
     }
@@ -210,7 +213,7 @@ mod tests {
         open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
         let before = std::fs::read(&path).unwrap();
         let message = refusal(&path);
-        assert!(message.contains("version 99") && message.contains("up to 8"), "{message}");
+        assert!(message.contains("version 99") && message.contains("up to 9"), "{message}");
         assert_eq!(std::fs::read(&path).unwrap(), before);
     }
 
