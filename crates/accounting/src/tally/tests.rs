@@ -166,11 +166,12 @@ fn large_batches_follow_the_literal_rules() {
     let monitored = monitored(&prefixes);
     let ends = ["10.1.1.1", "10.1.2.1", "10.9.0.1", "192.0.2.9", "198.51.100.1", "2001:db8::1", "2001:db9::1"];
     let mut flows = Vec::new();
-    for number in 0..5000_u32 {
+    for number in 0..40_000_u32 {
         let end = |step: u32| ends[(number / step) as usize % ends.len()];
-        let bytes = if number % 900 == 0 { flow::FLOW_LIMIT - 1 } else { u64::from(number) };
-        let record = FlowRecord { source_port: number as u16, source_as: number / 3, ..flow(end(1), end(7), bytes) };
-        flows.push((record, number / 2000));
+        let bytes = if number % 6000 == 0 { flow::FLOW_LIMIT - 1 } else { u64::from(number) };
+        let source_port = (number % 5000) as u16;
+        let record = FlowRecord { source_port, source_as: number / 30, ..flow(end(1), end(7), bytes) };
+        flows.push((record, number / 16_000));
     }
     let mut tally = Tally::new(TallySettings::default());
     for (flow, minute) in &flows {
@@ -222,6 +223,7 @@ fn a_table_keeps_its_largest_names_and_all_bytes() {
                 true,
             );
         }
+        tally.merge_pending();
         assert!(tally.names() <= 400 + 6);
     }
     assert!(tally.folded() > 4000);
@@ -321,6 +323,9 @@ fn when_names_run_out_the_largest_tables_shrink_and_the_small_ones_keep_theirs()
     for number in 0..5000u32 {
         let source = std::net::Ipv4Addr::from_bits(0xc000_0000 + number);
         tally.book(&monitored, &flow(&source.to_string(), "10.0.0.1", 10), FlowTime::at(Minute::new(5)), true);
+        if number % 500 == 0 {
+            tally.merge_pending();
+        }
         assert!(tally.names() <= 1000);
     }
     let all = content(&tally.blocks(WRITER, FIRST));
@@ -343,6 +348,9 @@ fn tallies_that_share_a_budget_stay_within_it_and_lose_no_byte() {
             FlowTime::at(Minute::new(5)),
             true,
         );
+        if number % 500 == 0 {
+            tallies[number as usize / 10_000].merge_pending();
+        }
         // A claim on an exhausted budget still gets a sixteenth, twice here.
         assert!(budget.used() <= 2000 + 2 * 2000 / 16, "{}", budget.used());
     }
