@@ -130,8 +130,8 @@ spawn() { # NODE
   if [ ! -f "$d/data/meta.properties" ]; then
     local users=() m
     [ "$SASL" = none ] || for m in 256 512; do users+=(--add-scram "SCRAM-SHA-$m=[name=netflow,password=netflow]"); done
-    # One id for the cluster: the same for every broker, kept with the data.
-    [ -f "$DIR/cluster.id" ] || head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d = >"$DIR/cluster.id"
+    # One id for the cluster: the same for every broker, kept with the data. It must not look like an option.
+    [ -f "$DIR/cluster.id" ] || head -c 16 /dev/urandom | base64 | tr '+/' Zz | tr -d = >"$DIR/cluster.id"
     "$JAVA" "@$d/conf/jvm.args" -cp "$LIB/*" kafka.tools.StorageTool format -t "$(cat "$DIR/cluster.id")" -c "$d/conf/server.properties" "${users[@]}" >"$d/format.log" 2>&1 ||
       { tail -5 "$d/format.log" >&2; die "could not format the storage of broker $1"; }
   fi
