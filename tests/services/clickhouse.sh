@@ -11,7 +11,6 @@
 . "$(dirname "$0")/common.sh"
 HERE=$(cd "$(dirname "$0")" && pwd)
 VERSION=${CLICKHOUSE_VERSION:-26.9.0}
-WHAT="chdb-core $VERSION"
 NODES=${CLICKHOUSE_NODES:-1}
 PORT=${CLICKHOUSE_PORT:-18123}
 DIR=${CLICKHOUSE_DIR:-$BASE/clickhouse-$PORT}
@@ -21,6 +20,7 @@ TOOLS=$HERE/../../target/tools
 case $TLS in yes|no) ;; *) die "CLICKHOUSE_TLS is yes or no, not '$TLS'" ;; esac
 
 port() { echo $((PORT + $1 - 1)); }
+what() { echo "chdb-core $VERSION"; }
 url() { local i u=; for i in $(seq "$NODES"); do u=$u${u:+,}127.0.0.1:$(port "$i"); done; echo "$u"; }
 ready() { # NODE
   local secure=()

@@ -202,12 +202,12 @@ host() { echo 127.0.0.1; } # NODE; a service with an address for each server def
 each() { echo "${NODE:-$(seq "$NODES")}"; } # the servers that a verb is for
 
 # start_each READY: starts the servers that do not run, side by side, with the script's `spawn`, and waits until READY NODE
-# succeeds for each. WHAT is the program and its version.
+# succeeds for each. The script's `what` prints the program and its version.
 start_each() {
   local i new= t; t=$(now_ms)
   for i in $(each); do pid_of "$DIR/n$i" >/dev/null || new=1; spawn "$i"; done
   for i in $(each); do await "$DIR/n$i" "$(port "$i")" "$1" "$i"; done
-  [ -z "$new" ] || say "answers after $(($(now_ms) - t)) ms, $(rss_mb "$(pid_of "$DIR/n${NODE:-1}")") MiB a server, $WHAT"
+  [ -z "$new" ] || say "answers after $(($(now_ms) - t)) ms, $(rss_mb "$(pid_of "$DIR/n${NODE:-1}")") MiB a server, $(what)"
 }
 
 status() { # exit code 3 if a server does not answer

@@ -12,7 +12,6 @@
 #   KAFKA_JVM_OPTS, KAFKA_PROPERTIES (extra lines for server.properties)
 . "$(dirname "$0")/common.sh"
 VERSION=${KAFKA_VERSION:-4.4.0}
-WHAT="Kafka $VERSION"
 NODES=${KAFKA_NODES:-1}
 PORT=${KAFKA_PORT:-19092}
 DIR=${KAFKA_DIR:-$BASE/kafka-$PORT}
@@ -25,6 +24,7 @@ HALT=15   # the last brokers of a cluster find no controller that lets them go
 port() { echo $((PORT + $1 - 1)); }
 iport() { echo $((PORT + $1 + 999)); }
 cport() { echo $((PORT + $1 - 2043)); }
+what() { echo "Kafka $VERSION"; }
 url() { local i u=; for i in $(seq "$NODES"); do u=$u${u:+,}127.0.0.1:$(port "$i"); done; echo "$u"; }
 
 # An ApiVersions v0 request that the broker answers with error 0: served only by a broker that is up.

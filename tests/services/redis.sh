@@ -33,6 +33,7 @@ case $SYNC in everysec|always|no) ;; *) die "REDIS_SYNC is everysec, always or n
 case $TLS in yes|no) ;; *) die "REDIS_TLS is yes or no, not '$TLS'" ;; esac
 
 port() { echo $((PORT + $1 - 1)); }
+what() { "$SERVER" --version | sed -n 's/.*v=\([^ ]*\).*/Redis \1/p'; }
 url() {
   local i u= first=1
   [ "$MODE" != sentinel ] || first=$NODES
@@ -120,7 +121,6 @@ make_cluster() { # once: joins the servers and assigns the slots
 start_servers() {
   local i
   [ "$TLS" = no ] || certificates
-  WHAT=$("$SERVER" --version | sed -n 's/.*v=\([^ ]*\).*/Redis \1/p')
   start_each answers
   [ -z "$NODE" ] || return 0
   if [ "$MODE" = cluster ]; then
