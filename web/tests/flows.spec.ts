@@ -145,6 +145,8 @@ test("every chart is saved as SVG, in both schemes, with hostile names as text",
       await user.emulateMedia({ colorScheme });
       await user.goto(collector.page + path);
       await expect(user.locator(".uplot, svg.picture").first()).toBeVisible();
+      // What is shown before all is read has fewer hours.
+      await expect(user.locator(".reading")).toHaveCount(0);
       const file = await svg(user);
       const { errors, active, handlers, text, shapes } = await parsed(user, file);
       expect({ errors, active, handlers }, name).toEqual({ errors: 0, active: 0, handlers: [] });
